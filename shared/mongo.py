@@ -1,0 +1,97 @@
+"""MongoDB: one client per process and the one way to run a transaction.
+
+mongoengine has no sessions; PyMongo's `session.bind()` gives every call inside the block the session.
+Traps that this file owns: `bind()` ends the session unless told not to; mongoengine wraps a WriteConflict in
+OperationError without the label that says retry; a document object that was saved in an aborted attempt
+writes nothing in the next one (so `work` must build its documents anew on each call); a write concern on the client is sent inside
+the transaction too, where the server refuses it (the server's default since 5.0 is majority, journaled).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import mongoengine
+import pymongo
+from pymongo import MongoClient, WriteConcern
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from shared.errors import Unavailable
+
+Document = dict[str, Any]
+Client = MongoClient[Document]
+Result = TypeVar("Result")
+
+NAMESPACE_EXISTS = 48
+SERVER_SELECTION_MS = 4_000  # a write must answer 503 within 5 s when the database is away
+UNKNOWN = "UnknownTransactionCommitResult"
+
+
+def connect(uri: str, database: str, alias: str = "default") -> Client:
+    """Open the client of this process and register it for mongoengine. Call after a fork, never before.
+
+    Returns the client; `client.get_database(database)` is the service's own database.
+    """
+    client: Client = mongoengine.connect(
+        db=database, host=uri, alias=alias, tz_aware=True,
+        serverSelectionTimeoutMS=SERVER_SELECTION_MS, uuidRepresentation="standard",
+    )
+    return client
+
+
+def within(seconds: float) -> AbstractContextManager[None]:
+    """Inside the block the database is not waited for any longer than this: a call raises, with `timeout` true."""
+    return pymongo.timeout(seconds)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database cannot be reached, or is not heard of in time."""
+    return isinstance(error, ConnectionFailure) or (isinstance(error, PyMongoError) and error.timeout)
+
+
+def transact(client: Client, work: Callable[[ClientSession], Result]) -> Result:
+    """Run `work` in one transaction, majority-written, retried on transient conflicts.
+
+    Everything that PyMongo or mongoengine does inside `work` belongs to the transaction. Leaving by an exception
+    rolls all of it back. Raises Unavailable when the database cannot be reached.
+    """
+
+    def attempt(session: ClientSession) -> Result:
+        try:
+            return work(session)
+        except mongoengine.OperationError as wrapped:
+            cause = wrapped.__context__
+            if isinstance(cause, PyMongoError):
+                raise cause from wrapped
+            raise
+
+    try:
+        with client.start_session() as session, session.bind(end_session=False):
+            return session.with_transaction(
+                attempt, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority", j=True)
+            )
+    except PyMongoError as away:
+        if not is_away(away):
+            raise
+        raise Unavailable(_told(away), retry_after_s=2) from away
+
+
+def _told(away: PyMongoError) -> str:
+    """A commit whose answer was lost may have happened: the caller must not be told otherwise."""
+    if away.has_error_label(UNKNOWN):
+        return "the database did not say whether it was changed; send it again with the same Idempotency-Key"
+    return "the database cannot be reached; nothing was changed"
+
+
+def ensure_collection(database: Database[Document], name: str) -> None:
+    """Create a collection unless it is there; several processes may do so at once."""
+    try:
+        database.create_collection(name, check_exists=False)
+    except OperationFailure as failed:
+        if failed.code != NAMESPACE_EXISTS:
+            raise

@@ -1,0 +1,70 @@
+"""The process that works off import jobs, one at a time."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+
+import structlog
+from pymongo.errors import PyMongoError
+
+from shared.errors import KechuangError
+from shared.health import beat
+from shared.ids import new_id
+from shared.records.chores import Chore, Chores
+from shared.records.imports import Imports
+from shared.records.intake import work
+from shared.wake import Wake
+
+SWEEP_S = 600.0
+POLL_S = 1.0  # the safety net; a change stream wakes earlier
+logger = structlog.get_logger(__name__)
+
+
+def run(imports: Imports, stop: threading.Event) -> None:
+    """Take jobs until told to stop. A database that is away is waited for."""
+    worker = new_id()
+    wake = Wake(imports.jobs, [{"$match": {"operationType": "insert"}}])
+    prepared, sweep_at = False, 0.0
+    while not stop.is_set():
+        beat()
+        try:
+            if not prepared:
+                imports.records.ensure_collections()
+                imports.ensure()
+                prepared = True
+            if time.monotonic() >= sweep_at:
+                imports.sweep()
+                sweep_at = time.monotonic() + SWEEP_S
+            job = imports.take(worker, time.time())
+            if job is not None:
+                work.run(imports, job, worker, _still_at_work)
+                continue
+        except (KechuangError, PyMongoError) as away:
+            if isinstance(away, KechuangError) and not away.retriable:
+                raise
+            logger.warning("waiting for the store", reason=type(away).__name__)
+            stop.wait(POLL_S)
+            continue
+        wake.wait(POLL_S)
+    wake.close()
+
+
+def _still_at_work() -> float:
+    beat()
+    return time.time()
+
+
+def main(imports: Imports, chores: Iterable[Chore] = ()) -> None:
+    """Run until SIGTERM or SIGINT, with what else the worker does beside it. Exits with 1 when that failed."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    beside = Chores(chores, stop)
+    run(imports, stop)
+    beside.join()
+    if beside.failed:
+        sys.exit(1)

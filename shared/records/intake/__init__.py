@@ -1,0 +1,1 @@
+"""Bulk import: tables that forgive Excel, a sealed file store, batches, result files and templates."""

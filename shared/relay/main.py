@@ -1,0 +1,45 @@
+"""Process entry of a relay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.config import read
+from shared.health import database_answers, serve_health
+from shared.log.open import open_log
+from shared.mongo import connect
+from shared.relay.lease import Lease
+from shared.relay.relay import Relay
+from shared.telemetry import configure_logging
+
+
+@dataclass(frozen=True)
+class RelayConfig:
+    """See `shared.config.read`: a field's name in upper case is its variable."""
+
+    mongo_uri: str
+    db_prefix: str = "kechuang"
+    relay_batch: int = 1_000  # changes in one transaction
+    relay_lease_s: float = 5.0  # how long another machine waits for a relay that went silent
+    telemetry_port: int = 0  # of `shared.health`; 0 = none
+
+
+def run(service: str, environ: Mapping[str, str] | None = None) -> int:
+    """Publish the changes of `service` until SIGTERM. Raises ConfigError naming every variable that is wrong."""
+    source = os.environ if environ is None else environ
+    config = read(RelayConfig, source)
+    configure_logging(f"relay-{service}", source.get("LOG_LEVEL", "info"))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    database = f"{config.db_prefix}_{service}"
+    client = connect(config.mongo_uri, database)
+    serve_health(config.telemetry_port, [database_answers(client)])
+    lease = Lease(client[database]["leases"], f"relay-{service}", ttl_s=config.relay_lease_s)
+    Relay(service, client, database, open_log(source, client), lease, batch=config.relay_batch).run(stop)
+    client.close()
+    return 0
