@@ -1,0 +1,174 @@
+"""Enterprises 企业: self-registration, reviews, and the spells of town, industry, cluster and existence (D.1, C.11)."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from shared.auth.principal import Principal
+from shared.auth.roles import Role
+from shared.clock import parse_instant
+from shared.records import spells
+from shared.records.document import Record
+from shared.records.endings import of_spells
+from shared.records.fields import Code, CreditCode, Day, IndustryCode, Text, TownCode
+from shared.records.kind import OWNERS, Kind, RecordSchema, refuse
+from shared.records.workflow import Context, Image, Request, Workflow, first_day, step
+
+COUNTING = ("active", "abnormal_listed")
+SPELLED = {
+    "town_code": "towns",
+    "industry_code": "industries",
+    "cluster_codes": "clusters",
+    "in_hitech_zone": "in_hitech_zone_spells",
+}
+REVIEW = (Role.TOWN_REVIEWER, Role.BUREAU_REVIEWER)
+
+
+class Enterprise(Record):
+    """An enterprise."""
+
+    meta = {"collection": "enterprises"}
+
+
+class EnterpriseSchema(RecordSchema):
+    """An enterprise's own fields."""
+
+    uscc = CreditCode(required=True, metadata={"description": "统一社会信用代码, GB 32100-2015"})
+    name = Text(required=True, metadata={"description": "企业名称"})
+    town_code = TownCode(required=True, metadata={"description": "镇街, GB/T 2260 nine digits"})
+    industry_code = IndustryCode(required=True, metadata={"description": "行业小类, GB/T 4754"})
+    established_on = Day(required=True, metadata={"description": "成立日期"})
+    active_from = Day(metadata={"description": "在本区存续起始日 (data feed only)"})
+    former_names = fields.List(Text(), metadata={"description": "曾用名"})
+    registrar = Text(metadata={"description": "登记机关"})
+    address = Text(metadata={"description": "住所"})
+    cluster_codes = fields.List(Code("clusters"), metadata={"description": "产业集群, the first is the main one"})
+    in_hitech_zone = fields.Bool(metadata={"description": "高新区内"})
+    legal_rep_name = Text(metadata={"description": "法定代表人 (personal)"})
+    contact_name = Text(metadata={"description": "联系人 (personal)"})
+    contact_phone = Text(metadata={"description": "联系电话 (personal)"})
+
+
+def initial(principal: Principal, image: Image) -> str:
+    """A feed reports what exists; an agent begins a draft."""
+    return "active" if principal.has(Role.DATA_FEED) else "draft"
+
+
+def prepare(image: Image, old: Image | None, context: Context) -> None:
+    """Open the spells of a new record, and of attributes that were not known before."""
+    if image.get("active_from") and old is None and not context.principal.has(Role.DATA_FEED):
+        raise refuse("/active_from", "not_allowed", "仅数据源可填 data feed only")
+    began = image.get("active_from") or image.get("established_on") or context.today.isoformat()
+    for name, field in SPELLED.items():
+        if image.get(name) is not None and not image.get(field):
+            image[field] = spells.opened(image[name], began)
+    image.setdefault("alive", [])
+    if old is None and image["state"] in (*COUNTING, "deregistered", "moved_out", "licence_revoked", "merged"):
+        image["alive"] = spells.opened(True, began)
+        if image["state"] not in COUNTING:
+            image["alive"] = spells.closed(image["alive"], last_day_of_history(image) or context.today.isoformat())
+    elif old is not None and len(image["alive"]) == 1 and image["alive"][0]["to"] is None:
+        _shift_start(image, old, began)
+
+
+def last_day_of_history(image: Image) -> str | None:
+    """The local date of the last given step of a record that an office brings along."""
+    given = image["hands"][:-1]  # the newest hand is the posting itself
+    if not given:
+        return None
+    return parse_instant(given[-1]["at"]).date().isoformat()
+
+
+def _shift_start(image: Image, old: Image, began: str) -> None:
+    """A corrected founding day corrects the first day of every first spell."""
+    before = old.get("active_from") or old.get("established_on")
+    if before == began:
+        return
+    for field in ("alive", *SPELLED.values()):
+        if image.get(field) and image[field][0]["from"] == before:
+            image[field] = [{**image[field][0], "from": began}, *image[field][1:]]
+
+
+def come_alive(image: Image, request: Request, context: Context) -> None:
+    """Approval: it exists in the district since its founding, not since the click, unless told otherwise."""
+    day = request.effective_on or image.get("active_from") or image["established_on"]
+    image["alive"] = spells.changed(image.get("alive") or [], True, day)
+    image["states"] = spells.changed(image["states"], image["state"], day)
+
+
+def end(image: Image, request: Request, context: Context) -> None:
+    """It no longer counts from the effective day on."""
+    image["alive"] = spells.closed(image.get("alive") or [], first_day(image, request, context))
+
+
+def left_before(image: Image, request: Request, context: Context) -> None:
+    """Nobody comes back before having left."""
+    left = (image.get("alive") or [{}])[-1].get("to")
+    if left and first_day(image, request, context) < left:
+        raise refuse("/effective_on", "order", f"迁回日不得早于迁出日 {left} not before it left")
+
+
+def come_back(image: Image, request: Request, context: Context) -> None:
+    """The same code returns: a new spell."""
+    image["alive"] = [*(image.get("alive") or []), {"from": first_day(image, request, context), "to": None, "value": True}]
+
+
+def into_another(image: Image, request: Request, context: Context) -> None:
+    """The enterprise that it goes into must exist."""
+    if not request.into or request.into == image["id"] or context.work.hold("enterprises", request.into) is None:
+        raise refuse("/into", "unknown", "并入的企业不存在 no such enterprise")
+
+
+def merge(image: Image, request: Request, context: Context) -> None:
+    """It goes into another enterprise."""
+    image["merged_into"] = request.into
+    end(image, request, context)
+
+
+WORKFLOW = Workflow(
+    (
+        step(("draft", "returned"), "submit", "submitted", tuple(OWNERS)),
+        step("submitted", "recommend", "bureau_review", Role.TOWN_REVIEWER, second_hand=True),
+        step(("submitted", "bureau_review"), "return", "returned", REVIEW, needs_reason=True),
+        step("bureau_review", "approve", "active", Role.BUREAU_REVIEWER, second_hand=True, effect=come_alive),
+        step(("submitted", "bureau_review"), "reject", "rejected", REVIEW, needs_reason=True, second_hand=True),
+        step("active", "list_abnormal", "abnormal_listed", Role.BUREAU_REVIEWER),
+        step("abnormal_listed", "unlist_abnormal", "active", Role.BUREAU_REVIEWER),
+        step(COUNTING, "move_out", "moved_out", Role.BUREAU_REVIEWER, proposes=True, effect=end),
+        step("moved_out", "move_in", "active", Role.BUREAU_REVIEWER, proposes=True, guard=left_before, effect=come_back),
+        step(COUNTING, "deregister", "deregistered", Role.BUREAU_REVIEWER, proposes=True, effect=end),
+        step(COUNTING, "revoke_licence", "licence_revoked", Role.BUREAU_REVIEWER, proposes=True, effect=end),
+        step(COUNTING, "merge", "merged", Role.BUREAU_REVIEWER, proposes=True, guard=into_another, effect=merge),
+    ),
+    counting=frozenset(COUNTING),
+    feed_always=False,
+    feed_actions=frozenset(
+        {"list_abnormal", "unlist_abnormal", "move_out", "move_in", "deregister", "revoke_licence", "merge"}
+    ),
+)
+
+
+def subject_keys(image: Image) -> list[str]:
+    """Its own code, and the one it merged into."""
+    return [image["id"], *([image["merged_into"]] if image.get("merged_into") else [])]
+
+
+KIND = Kind(
+    "enterprises",
+    "enterprise",
+    Enterprise,
+    EnterpriseSchema(),
+    WORKFLOW,
+    subject_keys,
+    "企业",
+    natural_key="uscc",
+    prepare=prepare,
+    spelled=SPELLED,
+    first_day="established_on",
+    initial=initial,
+    draft_needs=("uscc", "name"),
+    posters=frozenset({Role.DATA_FEED, Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP}),
+    personal=("legal_rep_name", "contact_name", "contact_phone"),
+    revealers=frozenset({Role.BUREAU_REVIEWER, Role.DPO}),
+    ends=of_spells("alive"),
+)
