@@ -1,0 +1,160 @@
+"""Registry facts as incentives knows them: the newest version of each record under each enterprise that it names.
+
+A batch's facts, the subjects whose eligibility may have changed and the log positions commit in one transaction with a
+compare-and-set on the position: a replay changes nothing, and a process that was overtaken writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.database import Database
+
+from shared.errors import Conflict, MalformedEvent
+from shared.log.interface import BEFORE_FIRST, Entry
+from shared.mongo import Client, Document, ensure_collection, transact
+
+KINDS = frozenset({
+    "enterprises", "hnte-certificates", "tech-sme-entries", "above-scale-spells", "rd-units", "platforms", "tech-contracts",
+    "patents", "industrial-internet-projects", "credit-lines",
+})
+EVERYBODY = "all"
+Place = tuple[str, int]  # topic, partition
+
+
+class Overtaken(Conflict):
+    """Another process moved this partition: read the positions again."""
+
+    code = "overtaken"
+
+
+class Event(msgspec.Struct):
+    """What is read of a CloudEvent."""
+
+    subject: str
+    partitionkey: str
+    sequence: int
+    data: dict[str, Any]
+
+
+DECODER = msgspec.json.Decoder(Event)
+
+
+@dataclass
+class Batch:
+    """What a batch of entries says: facts by id, subjects that are due, and what could not be read."""
+
+    facts: dict[str, Document] = field(default_factory=dict)
+    due: set[str] = field(default_factory=set)
+    poison: list[tuple[Entry, str]] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Read one entry; a malformed one is kept aside with its reason."""
+        try:
+            self._read(entry)
+        except MalformedEvent as wrong:
+            self.poison.append((entry, wrong.message))
+
+    def _read(self, entry: Entry) -> None:
+        try:
+            event = DECODER.decode(entry.value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+            raise MalformedEvent(f"not an event: {type(wrong).__name__}") from None
+        kind, _, record_id = event.subject.partition("/")
+        if not record_id or event.sequence < 1 or event.partitionkey != entry.key:
+            raise MalformedEvent("an event needs subject, sequence and the key it lies under")
+        if kind in KINDS:
+            self._fact(event, kind, record_id)
+            self.due.add(f"enterprise|{entry.key}")
+        elif kind == "introductions":
+            self.due.add(f"person|{entry.key}")
+        elif kind == "applications":  # lies under the applicant's key: a person's opaque one, or the enterprise's code
+            self.due.add(f"person|{entry.key}" if entry.key.startswith("p_") else f"enterprise|{entry.key}")
+        elif kind == "policies":
+            self.due.add(EVERYBODY)
+
+    def _fact(self, event: Event, kind: str, record_id: str) -> None:
+        name = f"{event.partitionkey}|{kind}/{record_id}"
+        if event.sequence > self.facts.get(name, {"version": 0})["version"]:
+            self.facts[name] = {
+                "_id": name, "key": event.partitionkey, "kind": kind, "version": event.sequence, "data": event.data,
+            }
+
+
+class Projection:
+    """The facts, positions and due subjects in incentives' own database."""
+
+    def __init__(self, client: Client, database: Database[Document]) -> None:
+        self.client = client
+        self.facts, self.positions = database["registry_facts"], database["followed"]
+        self.due, self.letters = database["eligibility_due"], database["dead_letters"]
+        self.database = database
+
+    def ensure(self) -> None:
+        """Create the collections; call at start, never inside a transaction."""
+        for collection in (self.facts, self.positions, self.due, self.letters):
+            ensure_collection(self.database, collection.name)
+        self.due.create_index([("swept", 1), ("since_ms", 1)])
+        self.facts.create_index([("key", 1), ("kind", 1)])
+        self.facts.create_index([("kind", 1), ("key", 1)])
+
+    def places(self) -> dict[Place, int]:
+        """The last offset that was read, by topic and partition."""
+        found = self.positions.find({"topic": {"$exists": True}})
+        return {(each["topic"], each["partition"]): each["offset"] for each in found}
+
+    def commit(self, entries: Sequence[Entry], seen: Mapping[Place, int]) -> dict[Place, int]:
+        """Fold entries in and move from the positions `seen`; the new ones. Raises Overtaken."""
+        batch = Batch()
+        moved: dict[Place, int] = {}
+        for entry in entries:
+            batch.add(entry)
+            moved[entry.topic, entry.partition] = entry.offset
+
+        def work(_: Any) -> None:
+            for place, offset in moved.items():
+                self._move(place, seen.get(place, BEFORE_FIRST), offset)
+            self._write_facts(batch)
+            self.mark(batch.due)
+            self._bury(batch)
+
+        transact(self.client, work)
+        return moved
+
+    def mark(self, subjects: Iterable[str]) -> None:
+        """Say that the eligibility of subjects is to be looked at (again): before those whose turn comes with everybody's."""
+        fresh = {"$inc": {"n": 1}, "$set": {"swept": False}, "$setOnInsert": {"since_ms": time.time_ns() // 1_000_000}}
+        marks = [UpdateOne({"_id": subject}, fresh, upsert=True) for subject in sorted(subjects)]
+        if marks:
+            self.due.bulk_write(marks, ordered=False)
+
+    def _move(self, place: Place, seen: int, offset: int) -> None:
+        name, (topic, partition) = f"{place[0]}|{place[1]}", place
+        if seen == BEFORE_FIRST:  # an upsert that inserts only: a duplicate key would abort the transaction without a word
+            fresh = {"topic": topic, "partition": partition, "offset": offset}
+            done = self.positions.update_one({"_id": name}, {"$setOnInsert": fresh}, upsert=True)
+            overtaken = bool(done.matched_count)
+        else:
+            done = self.positions.update_one({"_id": name, "offset": seen}, {"$set": {"offset": offset}})
+            overtaken = not done.matched_count
+        if overtaken:
+            raise Overtaken(f"{name} is no longer at {seen}")
+
+    def _write_facts(self, batch: Batch) -> None:
+        stored = {each["_id"]: each["version"] for each in self.facts.find({"_id": {"$in": list(batch.facts)}}, {"version": 1})}
+        newer = [fact for name, fact in batch.facts.items() if fact["version"] > stored.get(name, 0)]
+        if newer:
+            self.facts.bulk_write([ReplaceOne({"_id": fact["_id"]}, fact, upsert=True) for fact in newer], ordered=False)
+
+    def _bury(self, batch: Batch) -> None:
+        letters = [
+            {"topic": entry.topic, "partition": entry.partition, "offset": entry.offset, "key": entry.key, "reason": reason}
+            for entry, reason in batch.poison
+        ]
+        if letters:
+            self.letters.insert_many(letters)
