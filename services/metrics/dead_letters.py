@@ -1,0 +1,135 @@
+"""Events that could not be folded: kept with place, bytes and reason, to be listed, replayed or dropped.
+
+Bounded: past the limit only the place and the reason are kept; the bytes are still in the log at that place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bson.binary import Binary
+from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+
+from services.metrics.store.collections import Store
+from shared.errors import NotFound, Unavailable
+from shared.log.interface import Entry
+
+WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
+KEPT_BYTES = 1 << 20  # of one event
+KEPT_WITH_BYTES = 10_000  # letters; later ones are read from the log again
+REASON_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Poison:
+    """An entry of the log and why it could not be folded."""
+
+    entry: Entry
+    reason: str
+
+
+class Halted(Unavailable):
+    """Too much of a partition is poison: rather a wrong deploy than wrong events. Nothing was buried or passed over."""
+
+    code = "ingest_halted"
+
+    def __init__(self, found: Poison, letters: int, window: int) -> None:
+        super().__init__(
+            f"{letters} of the last {window} entries of partition {found.entry.partition} of {found.entry.topic} cannot be "
+            f"applied ({found.reason}): mend it, or decide with `kechuang dead-letters replay|drop`"
+        )
+        self.partition = found.entry.partition
+        self.offset = found.entry.offset
+
+
+class DeadLetters:
+    """The letters of the metrics service. A letter's id is its place: "topic|partition|offset"."""
+
+    def __init__(self, store: Store) -> None:
+        self.collection = store.dead_letters
+
+    def write(self, session: ClientSession, found: Iterable[Poison], at_ms: int) -> None:
+        """Store them; one that is known already keeps its state."""
+        poisons = list(found)
+        if not poisons:
+            return
+        room = KEPT_WITH_BYTES - self.collection.count_documents(
+            {"bytes": {"$ne": None}}, limit=KEPT_WITH_BYTES, session=session
+        )
+        writes = [
+            UpdateOne({"_id": place(poison.entry)}, {"$setOnInsert": _document(poison, at_ms, keep=n < room)}, upsert=True)
+            for n, poison in enumerate(poisons)
+        ]
+        self.collection.bulk_write(writes, ordered=False, session=session)
+
+    def demand_room(self, found: Iterable[Poison], window: int, limit: int) -> None:
+        """Raise Halted when more than `limit` of the last `window` entries of a topic's partition would wait as letters.
+
+        The window is the log itself, so a restart forgets nothing; a letter that was replayed or dropped does not count.
+        """
+        places: dict[tuple[str, int], list[Poison]] = {}
+        for poison in found:
+            places.setdefault((poison.entry.topic, poison.entry.partition), []).append(poison)
+        for (topic, partition), poisons in places.items():
+            newest = max(poisons, key=lambda poison: poison.entry.offset)
+            offsets = {poison.entry.offset for poison in poisons if poison.entry.offset > newest.entry.offset - window}
+            query = {"topic": topic, "partition": partition, "state": WAITING, "offset": {"$gt": newest.entry.offset - window}}
+            known = self.collection.count_documents(query | {"offset": query["offset"] | {"$nin": list(offsets)}})  # type: ignore[operator]
+            if known + len(offsets) > limit:
+                raise Halted(newest, known + len(offsets), window)
+
+    def waiting(self) -> Iterator[dict[str, Any]]:
+        """Letters nobody has decided on, oldest first."""
+        return iter(self.collection.find({"state": WAITING}).sort([("at_ms", 1), ("_id", 1)]))
+
+    def count(self) -> int:
+        """How many wait."""
+        return self.collection.count_documents({"state": WAITING})
+
+    def get(self, letter_id: str) -> dict[str, Any]:
+        """One letter. Raises NotFound."""
+        found = self.collection.find_one({"_id": letter_id})
+        if found is None:
+            raise NotFound(f"no dead letter {letter_id}")
+        return found
+
+    def drop(self, letter_id: str) -> None:
+        """Decide that this event is not wanted. Raises NotFound."""
+        self._set(letter_id, DROPPED)
+
+    def replayed(self, letter_id: str) -> None:
+        """It was folded after all. Raises NotFound."""
+        self._set(letter_id, REPLAYED)
+
+    def _set(self, letter_id: str, state: str) -> None:
+        if not self.collection.update_one({"_id": letter_id}, {"$set": {"state": state}}).matched_count:
+            raise NotFound(f"no dead letter {letter_id}")
+
+
+def place(entry: Entry) -> str:
+    """The id of an entry's letter."""
+    return f"{entry.topic}|{entry.partition}|{entry.offset}"
+
+
+def _document(poison: Poison, at_ms: int, keep: bool) -> dict[str, Any]:
+    entry = poison.entry
+    kept = keep and len(entry.value) <= KEPT_BYTES
+    return {
+        "topic": entry.topic,
+        "partition": entry.partition,
+        "offset": entry.offset,
+        "key": _text(entry.key),
+        "size_bytes": len(entry.value),
+        "bytes": Binary(entry.value) if kept else None,
+        "reason": _text(poison.reason)[:REASON_LENGTH],
+        "at_ms": at_ms,
+        "state": WAITING,
+    }
+
+
+def _text(text: str | None) -> str:
+    """What BSON can hold: no lone surrogates."""
+    return (text or "").encode("utf-8", "replace").decode("utf-8")

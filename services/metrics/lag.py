@@ -1,0 +1,58 @@
+"""How long the oldest event that is not folded yet has been waiting, by the machine's clock, partition by partition."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from services.metrics.store.positions import Position
+
+Ends = Mapping[str, Mapping[int, int]]  # topic -> partition -> next offset
+SAMPLES = 2_000
+
+
+class LagMeter:
+    """Remembers when each end of the log was first seen; the log itself does not say when an entry came."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, deque[tuple[float, dict[str, int]]]] = {}
+        self._known: dict[int, float] = {}
+        self._at: float | None = None
+
+    def measure(self, now_s: float, ends: Ends, positions: Mapping[int, Position]) -> dict[int, float]:
+        """For each partition the seconds since its first unfolded entry was first seen; 0 when everything is folded."""
+        places: dict[int, dict[str, int]] = {}
+        for topic, partitions in ends.items():
+            for partition, end in partitions.items():
+                places.setdefault(partition, {})[topic] = end
+        self._known = {p: self._one(now_s, p, stand, positions.get(p, Position(p))) for p, stand in places.items()}
+        self._at = now_s
+        return self._known
+
+    def unknown(self, now_s: float) -> dict[int, float]:
+        """The same while the log does not answer: nobody knows what came since it last did, so that counts as waiting."""
+        if self._at is None:
+            self._at = now_s
+        away = now_s - self._at
+        return {partition: lag + away for partition, lag in (self._known or {0: 0.0}).items()}
+
+    def _one(self, now_s: float, partition: int, ends: dict[str, int], position: Position) -> float:
+        seen = self._seen.setdefault(partition, deque(maxlen=SAMPLES))
+        if not seen or seen[-1][1] != ends:
+            seen.append((now_s, ends))
+        while seen and _reached(seen[0][1], position):
+            seen.popleft()
+        return now_s - seen[0][0] if seen else 0.0
+
+
+def folded(ends: Ends, positions: Mapping[int, Position]) -> bool:
+    """Whether everything before `ends` has been folded."""
+    return all(
+        positions.get(partition, Position(partition)).offset(topic) >= end - 1
+        for topic, partitions in ends.items()
+        for partition, end in partitions.items()
+    )
+
+
+def _reached(ends: Mapping[str, int], position: Position) -> bool:
+    return all(position.offset(topic) >= end - 1 for topic, end in ends.items())

@@ -1,0 +1,1 @@
+"""Published changes on their way to dashboards."""

@@ -1,0 +1,40 @@
+"""GET /stream: the published changes as Server-Sent Events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask, Response, request
+
+from services.metrics.push.hub import Hub, socket_closer
+from services.metrics.push.stream import Wish, last_event_id, stream
+from services.metrics.readings import dims_of
+from services.metrics.web.access import READERS
+from services.metrics.web.board import Board
+from services.metrics.web.parameters import Parameters
+from services.metrics.web.routes import describe
+from shared.auth.web import access, public
+
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+View = Callable[[], Response]
+
+
+def mount(app: Flask, board: Board, hub: Hub, public_board: bool) -> None:
+    """Hang the stream into the app."""
+    order = tuple(board.plan.indicators)
+    dims = frozenset(dim for indicator in board.plan.indicators.values() for dim in dims_of(indicator))
+
+    def view() -> Response:
+        parameters = Parameters(request.args)
+        wish = Wish(
+            parameters.choices("indicators", board.plan.indicators),
+            parameters.choice("by", dims),
+            last_event_id(request.headers.get("Last-Event-ID")),
+        )
+        parameters.check()
+        body = stream(hub, board.publications, wish, order, socket_closer(request.environ))
+        return Response(body, mimetype="text/event-stream", headers=HEADERS)
+
+    guard: Callable[[View], View] = public if public_board else access(*READERS)
+    app.add_url_rule("/metrics/v1/stream", "metrics/stream", guard(view), methods=["GET"])
+    describe(app, "/stream", "The changes of the indicators as Server-Sent Events", ("indicators", "by"))
