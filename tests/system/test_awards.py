@@ -1,0 +1,195 @@
+"""The district's 410 applications and what happens to them: scenario F8, F7's subsidy, a batch that is cut off."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from deploy.local.demo import FOLDER
+from tests.system.made import XIANGZHOU, XINGANG, citizen_id, introduction, uscc
+from tests.system.stack import Stack, wait_until
+
+BASE = "/incentives/v1"
+YUAN = 100
+STATES = {
+    "draft": 20, "submitted": 16, "accepted": 15, "reviewed": 15, "returned": 18, "rejected": 25, "publicity": 22, "approved": 31,
+    "paid": 236, "revoked": 4, "clawback_ordered": 2, "partially_recovered": 1, "recovered": 5,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def district(stack: Any) -> Stack:
+    running: Stack = stack(demo=True)
+    return running
+
+
+def listed(district: Stack, kind: str, **query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = district.get(f"{BASE}/{kind}", params={"limit": "500", **query, **cursor})
+        found += page["items"]
+        if not page["next"]:
+            return found
+        cursor = {"cursor": page["next"]}
+
+
+def ledger(district: Stack) -> dict[str, float]:
+    total = district.get(f"{BASE}/ledger", token=district.token("auditor"))["total"]
+    return {name.removesuffix("_fen"): fen / YUAN for name, fen in total.items()}
+
+
+def step(district: Stack, record: dict[str, Any], action: str, role: str, subject: str, **body: Any) -> dict[str, Any]:
+    token = district.token(role, subject=subject)
+    found: dict[str, Any] = district.transition(f"{BASE}/applications/{record['id']}", record["version"], action, token=token, **body)
+    return found
+
+
+def test_the_410_applications_land_on_the_figures(district: Stack) -> None:
+    files = listed(district, "applications")
+    assert Counter(each["state"] for each in files) == STATES
+    assert len(files) == 410
+    assert ledger(district) == {
+        "gross": 3_000_000, "ordered": 90_000, "recovered": 55_000, "net": 2_945_000, "outstanding": 35_000, "written_off": 0,
+    }  # fmt: skip
+    budget = district.get(f"{BASE}/budgets/talent-2026")
+    assert budget["paid_fen"] == 294_500_000
+    assert budget["total_fen"] == sum(budget[f"{part}_fen"] for part in ("free", "reserved", "approved", "paid"))
+    read = {name: district.indicator(f"incentive_{name}") for name in ("applied", "paid", "recovered", "days_median", "days_p90")}
+    assert [read[name]["value"] for name in ("applied", "paid", "recovered")] == [390, 3_000_000, 55_000]
+    assert read["paid"]["numerator"] == 300_000_000
+    assert 0 < read["days_median"]["value"] <= read["days_p90"]["value"]
+    items = district.get("/metrics/v1/indicators")["items"]
+    assert [item["id"] for item in items[-6:]] == [
+        "incentive_applied", "incentive_approved", "incentive_paid", "incentive_recovered", "incentive_days_median", "incentive_days_p90",
+    ]  # fmt: skip
+
+
+def test_the_public_list_names_22_awards_without_a_number(district: Stack) -> None:
+    answer = district.request("GET", f"{BASE}/publicity", token="")
+    assert answer.status_code == 200
+    assert len(answer.json()["items"]) == 22
+    people = {row["person"]["id_number"] for row in map(json.loads, (FOLDER / "introductions.ndjson").read_text("utf-8").splitlines())}
+    assert not any(number in answer.text for number in people)
+
+
+def test_f8_a_paid_award_is_revoked(district: Stack) -> None:
+    district.clock_set("2026-07-10T09:00:00+08:00")
+    doctors = listed(district, "applications", item="doctor", state="paid")
+    first, second = doctors[:2]
+    base = district.indicator("graduates_introduced_cum")["value"]
+    assert base == 3_120
+    left = {"reason": "服务期未满离职 left before service end", "cause": "left_early"}
+    first = step(district, first, "order_clawback", "bureau_approver", "recovers", **left)
+    assert ledger(district) == {
+        "gross": 3_000_000, "ordered": 140_000, "recovered": 55_000, "net": 2_945_000, "outstanding": 85_000, "written_off": 0,
+    }  # fmt: skip
+    assert len(listed(district, "applications", state="paid")) == 235
+    district.clock_set("2026-07-20T09:00:00+08:00")
+    step(district, first, "record_recovery", "treasury_officer", "books", amount_fen=30_000 * YUAN, doc_no="缴款1号")
+    assert ledger(district) == {
+        "gross": 3_000_000, "ordered": 140_000, "recovered": 85_000, "net": 2_915_000, "outstanding": 55_000, "written_off": 0,
+    }  # fmt: skip
+    wait_until(lambda: district.indicator("incentive_recovered")["value"] == 85_000, 20, "the ledger's indicator")
+    district.settle()
+    assert district.indicator("graduates_introduced_cum")["value"] == 3_120
+    found = district.get(f"{BASE}/introductions/{second['introduction']}")
+    district.transition(f"{BASE}/introductions/{found['id']}", found["version"], "invalidate", reason="引进不实 introduction false")
+    wait_until(lambda: district.indicator("graduates_introduced_cum")["value"] == 3_119, 20, "the false introduction")
+    due = wait_until(lambda: district.get(f"{BASE}/applications/{second['id']}").get("clawback_due"), 180, "the cause is found")
+    assert (due["cause"], due["amount_fen"]) == ("introduction_false", 50_000 * YUAN)
+
+
+def test_f7_one_graduate_has_one_subsidy_and_gives_it_back(district: Stack) -> None:
+    person = citizen_id(778)
+    first, second = (
+        district.post(f"{BASE}/introductions", introduction(person, "郝一", uscc(n), town, day))
+        for n, town, day in ((1, XINGANG, "2026-04-01"), (2, XIANGZHOU, "2026-05-06"))
+    )
+    body = {"policy_code": "talent-settlement", "item": "bachelor", "year": 2026, "amount_fen": 10_000 * YUAN}
+    paid = district.post(f"{BASE}/applications", body | {"introduction": first["id"], "state": "paid"})
+    again = district.post(f"{BASE}/applications", body | {"introduction": second["id"], "state": "submitted"}, expect=409)
+    assert paid["id"] in json.dumps(again)
+    path = f"{BASE}/introductions/{first['id']}"
+    district.transition(path, first["version"], "invalidate", reason="材料不实")
+    due = wait_until(lambda: district.get(f"{BASE}/applications/{paid['id']}").get("clawback_due"), 180, "the cause is found")
+    assert due["cause"] == "introduction_false"
+    fresh = district.get(f"{BASE}/applications/{paid['id']}")
+    ordered = step(district, fresh, "order_clawback", "bureau_approver", "recovers", reason="引进不实")
+    assert ordered["clawback"]["cause"] == "introduction_false"
+
+
+def test_a_batch_cut_off_by_kill_9_pays_nobody_twice(district: Stack) -> None:
+    orders, releases, bank = (district.token("treasury_officer", subject=name) for name in ("orders", "releases", "bank"))
+    files = [each["id"] for each in listed(district, "applications", state="approved")]
+    before = district.get(f"{BASE}/budgets/talent-2026")
+    made = district.post(f"{BASE}/payment-batches", {"applications": files}, token=orders)
+    path = f"{BASE}/payment-batches/{made['id']}"
+    district.transition(path, made["version"], "release_payment", token=releases)
+    numbers = [line["payment_no"] for line in district.get(f"{path}/payments", token=bank)["items"]]
+    body = "\n".join(["payment_no,result,receipt_no", *(f"{no},ok,R{n}" for n, no in enumerate(numbers))])
+
+    def paid() -> int:
+        return len([line for line in district.get(f"{path}/payments", token=bank)["items"] if line["state"] == "paid"])
+
+    for _ in range(3):  # the bank's answer, each time cut off in the middle
+        killed_while(district, lambda: upload(district, path, body, bank), paid)
+    done = wait_until(lambda: upload(district, path, body, bank), 60, "the answer is taken whole")
+    assert done["paid"] + done["unchanged"] == len(numbers) == paid()
+    assert upload(district, path, body, bank)["paid"] == 0
+    after = district.get(f"{BASE}/budgets/talent-2026")
+    amount = sum(line["amount_fen"] for line in district.get(path)["lines"])
+    assert after["paid_fen"] - before["paid_fen"] == amount
+    history = Counter()
+    for application in files:
+        record = district.get(f"{BASE}/applications/{application}")
+        history["payments"] += len([each for each in record["payments"] if each["state"] == "paid"])
+        history["entries"] += len([each for each in record["entries"] if each["entry"] == "paid"])
+    assert history == {"payments": len(files), "entries": len(files)}
+
+
+def upload(district: Stack, path: str, body: str, token: str) -> Any:
+    """The bank's answer; None while the web process is not there or was killed meanwhile."""
+    import httpx
+
+    try:
+        answer = district.request("POST", f"{path}/results", token=token, content=body.encode(), headers={"Content-Type": "text/csv"})
+    except httpx.TransportError:
+        return None
+    return answer.json() if answer.status_code == 200 else None
+
+
+def killed_while(district: Stack, work: Any, progress: Any) -> None:
+    """Begin the work and kill the web process once it has gone on a little."""
+    import threading
+
+    import httpx
+
+    begun = progress()
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def moved() -> bool:
+        try:
+            return progress() > begun or not thread.is_alive()
+        except (httpx.TransportError, AssertionError):
+            return False
+
+    wait_until(moved, 30, "the answer is being taken")
+    for pid in district.pids("deploy.local.wsgi:app"):
+        import os
+        import signal
+
+        os.kill(pid, signal.SIGKILL)
+    thread.join()
+
+    def back() -> bool:
+        try:
+            return district.request("GET", "/incentives/-/ready", token="").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(back, 60, "the web process is back")
