@@ -6,9 +6,10 @@ work on meanwhile. Sticky: whoever has a number keeps it as long as the shares s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from kafka import TopicPartition
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 
@@ -47,13 +48,17 @@ def handed_over(shares: Mapping[str, Sequence[int]], owned: Mapping[str, Sequenc
 
 
 class CoPartitionAssignor(AbstractPartitionAssignor):
-    """kafka-python's own hook for it. All members of a group subscribe to the same topics."""
+    """kafka-python's own hook for it. All members of a group subscribe to the same topics.
+
+    `held` tells what this member holds. It is asked at each join rather than noted at each assignment: a member that
+    the group had given up while it slept holds nothing any more, and would keep from everyone what it claimed.
+    """
 
     name = "kechuang-copartition"
     version = VERSION
 
-    def __init__(self) -> None:
-        self._owned: list[Any] = []
+    def __init__(self, held: Callable[[], Iterable[TopicPartition]]) -> None:
+        self._held = held
         self._generation = -1
 
     def supported_protocols(self) -> list[RebalanceProtocol]:
@@ -64,7 +69,7 @@ class CoPartitionAssignor(AbstractPartitionAssignor):
         """What this member tells the leader: what it owns, and since which generation."""
         place = ConsumerProtocolSubscription.TopicPartition
         by_topic: dict[str, list[int]] = {}
-        for each in self._owned:
+        for each in self._held():
             by_topic.setdefault(each.topic, []).append(each.partition)
         owned = [place(topic=topic, partitions=sorted(numbers)) for topic, numbers in by_topic.items()]
         return ConsumerProtocolSubscription(
@@ -83,8 +88,7 @@ class CoPartitionAssignor(AbstractPartitionAssignor):
         }
 
     def on_assignment(self, assignment: Any, generation: int) -> None:
-        """Remember what is owned now."""
-        self._owned = list(assignment.partitions())
+        """Remember since when this member holds what it holds."""
         self._generation = generation
 
 

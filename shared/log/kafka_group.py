@@ -83,7 +83,7 @@ class KafkaGroup:
             session_ms = int(self.config.kafka_session_s * 1000)
             consumer = KafkaConsumer(
                 **self.config.consumer(), group_id=self.config.named(self.group),
-                partition_assignment_strategy=[CoPartitionAssignor],
+                partition_assignment_strategy=[CoPartitionAssignor(lambda: consumer.assignment())],
                 session_timeout_ms=session_ms, heartbeat_interval_ms=session_ms // HEARTBEATS_A_SESSION,
             )
             consumer.subscribe(list(self._named.values()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import TopicPartition
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 
-from shared.log.copartition import handed_over, share
+from shared.log.copartition import CoPartitionAssignor, claims, handed_over, share
 
 members = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=1, max_size=6, unique=True)
 
@@ -52,3 +54,12 @@ def test_two_rounds_hand_everything_over_and_nobody_ever_shares(group: tuple[int
 def test_a_partition_that_two_claim_is_nobodys_until_both_let_go() -> None:
     owned = {"a": [0, 1], "b": [1]}
     assert all(1 not in numbers for numbers in handed_over(share(2, owned), owned).values())
+
+
+def test_who_was_given_up_while_it_slept_claims_nothing() -> None:
+    held = {TopicPartition("t", 0), TopicPartition("t", 1)}
+    assignor = CoPartitionAssignor(lambda: held)
+    assignor.on_assignment(ConsumerProtocolAssignment(2, [("t", [0, 1])], b""), 7)
+    assert claims({"a": assignor.metadata(["t"])}) == {"a": [0, 1]}
+    held.clear()  # kafka-python takes all away when the group no longer knows the member, without asking the assignor
+    assert claims({"a": assignor.metadata(["t"])}) == {"a": []}

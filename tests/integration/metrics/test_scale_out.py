@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
+from deploy.local.mongod import free_port
 from services.metrics import rebuild
 from services.metrics.config import PLAN
 from services.metrics.definitions import Definitions
@@ -43,13 +46,23 @@ def environ(request: pytest.FixtureRequest, mongo: Client, mongo_uri: str, datab
         mongo.drop_database(f"{database_name}_{name}")
 
 
+def alive(port: int) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/-/live", trust_env=False).is_success
+    return False
+
+
 @pytest.fixture
 def start(environ: dict[str, str]) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts a process and returns when it is at work."""
     running: list[subprocess.Popen[bytes]] = []
 
     def go() -> subprocess.Popen[bytes]:
         program = "import sys; from services.metrics.ingest import main; sys.exit(main())"
-        running.append(subprocess.Popen([sys.executable, "-c", program], env=environ, cwd=Path(__file__).parents[3]))
+        port = free_port()
+        told = environ | {"TELEMETRY_PORT": str(port)}
+        running.append(subprocess.Popen([sys.executable, "-c", program], env=told, cwd=Path(__file__).parents[3]))
+        wait_until(lambda: alive(port), DEADLINE_S, "a process that answers for itself, and so takes signals")
         return running[-1]
 
     yield go
