@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.system.conftest import stack
+from tests.system.conftest import demo_data, stack
 
-__all__ = ["stack"]
+__all__ = ["demo_data", "stack"]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync",
          "--disable-component-update", "--disable-quic"]
 

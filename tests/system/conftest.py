@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +13,18 @@ from tests.system.stack import Stack
 StartStack = Callable[..., Stack]
 
 
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stack that has loaded the demo district and has stopped: whoever wants the demo starts a copy."""
+    data = Path(tmp_path_factory.mktemp("demo")) / "data"
+    loaded = Stack(data, "--demo")
+    loaded.settle()
+    loaded.stop()
+    return data
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
     """`stack(clock=…, demo=…, environ=…)` is a running stack, the same one for the same words within a module."""
     started: dict[str, Stack] = {}
 
@@ -24,6 +35,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartStack]:
         key = repr((words, environ))
         if key not in started:
             data = Path(tmp_path_factory.mktemp("stack")) / "data"
+            if demo and not kafka:
+                shutil.copytree(request.getfixturevalue("demo_data"), data)
             started[key] = Stack(data, *words, environ=environ)
         return started[key]
 
