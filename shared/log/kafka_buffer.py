@@ -6,6 +6,7 @@ from there if that is where it stands, and seeks otherwise.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import Any
 
@@ -14,7 +15,10 @@ from kafka import KafkaConsumer, TopicPartition
 from shared.log.interface import Entry
 
 FULL_ENTRIES, FULL_BYTES = 4_000, 8 << 20  # of one partition; past that it is paused
-POLL_RECORDS = 1_000
+# All that an answer brought, at most 1 MiB of each partition. kafka-python 3.0 parks what a poll left over of a partition
+# that is then paused, and may never bring it back: it looks at the parked only while it has no partition in hand, and one
+# that it has read to the end stays in its hand. Until then it fetches nothing of the parked one either.
+POLL_RECORDS = sys.maxsize
 
 
 class Buffer:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.log.consumer import Consumer
 from shared.log.interface import Entry, Log
+from shared.log.placement import partition_of
 
 LONG_S = 40.0
+MORE_THAN_ANYONE_HOLDS = 6_000  # entries of one partition: a member that keeps some ahead stops before
 TOPICS = (REGISTRY, INCENTIVES)
 ALL = frozenset(range(4))
 Join = Callable[[], Consumer]
@@ -71,6 +73,26 @@ class ConsumerContract:
         assert values(-1) == [b"0", b"1"]
         assert values(6) == [b"7", b"8"]
         assert values(2) == [b"3", b"4"]
+
+    def test_a_long_partition_is_read_to_its_end_after_the_member_turned_to_others(self, log: Log, join: Join) -> None:
+        """What is held back of one partition, while the member looks for another's, must come when its turn comes again."""
+        log.append(REGISTRY, [("long", b"%d" % n) for n in range(MORE_THAN_ANYONE_HOLDS)])
+        long = partition_of("long", len(ALL))
+        key = next(key for key in map(str, range(100)) if partition_of(key, len(ALL)) != long)
+        log.append(REGISTRY, [(key, b"short")])
+        member = join()
+        until(lambda: member.partitions() == ALL, member)
+        seen: dict[int, list[int]] = {long: [], partition_of(key, len(ALL)): []}
+
+        def turn_to(place: int, limit: int) -> bool:
+            found = member.fetch({place: {REGISTRY: len(seen[place]) - 1}}, limit, 1 << 20)
+            seen[place] += [entry.offset for entry in found]
+            return bool(found)
+
+        until(lambda: turn_to(long, 1), member)
+        until(lambda: turn_to(partition_of(key, len(ALL)), 10), member)
+        until(lambda: not turn_to(long, 700) and len(seen[long]) == MORE_THAN_ANYONE_HOLDS, member)
+        assert seen[long] == list(range(MORE_THAN_ANYONE_HOLDS))
 
     def test_members_share_the_partitions_and_who_stays_takes_over(self, log: Log, join: Join) -> None:
         first = join()

@@ -11,8 +11,10 @@ import pytest
 from shared.errors import Conflict
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.log.interface import BEFORE_FIRST, Entry, Log
+from shared.log.placement import partition_of
 
 LONG_S = 30.0  # a deadline that only a broken log reaches
+MORE_THAN_ANYONE_HOLDS = 6_000  # entries of one partition: a reader that keeps some ahead stops before
 
 
 def all_of(log: Log, topic: str = REGISTRY, page: int = 1_000) -> list[Entry]:
@@ -97,6 +99,18 @@ class LogContract:
             assert [e.value for e in log.read(REGISTRY, partition, 3, 3)] == [b"4", b"5", b"6"]
         assert log.read(REGISTRY, partition, 9, 10) == []
         assert log.read(REGISTRY, partition, 3, 0) == []
+
+    def test_a_long_partition_is_read_to_its_end_after_a_reader_turned_to_another(self, log: Log) -> None:
+        """What a reader holds back of one partition, while it looks for another's, must come when its turn comes again."""
+        log.append(REGISTRY, [("long", b"%d" % n) for n in range(MORE_THAN_ANYONE_HOLDS)])
+        long = partition_of("long", log.partitions(REGISTRY))
+        short = next(key for key in map(str, range(100)) if partition_of(key, log.partitions(REGISTRY)) != long)
+        log.append(REGISTRY, [(short, b"short")])
+        seen = log.read(REGISTRY, long, BEFORE_FIRST, 1)
+        assert [e.value for e in log.read(REGISTRY, partition_of(short, log.partitions(REGISTRY)), BEFORE_FIRST, 10)] == [b"short"]
+        while page := log.read(REGISTRY, long, seen[-1].offset, 700):
+            seen += page
+        assert [int(e.value) for e in seen] == list(range(MORE_THAN_ANYONE_HOLDS))
 
     def test_more_than_one_transaction_holds_arrives_whole_and_in_order(self, log: Log) -> None:
         log.append(REGISTRY, [("a", b"%d" % n) for n in range(2_500)])
