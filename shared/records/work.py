@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -54,6 +54,14 @@ class TransactionWork:
         image, change = new_record(self.store, of_kind, body, self.principal, self.context, state=state, reason=reason)
         self.store.insert(of_kind, [(image, change)])
         return image
+
+    def create_all(self, kind: str, bodies: Iterable[Image]) -> None:
+        """Several new records of one kind at once, each with its change. Raises as `create` does."""
+        self._writing()
+        of_kind = self.store.kinds[kind]
+        pairs = [new_record(self.store, of_kind, body, self.principal, self.context) for body in bodies]
+        if pairs:
+            self.store.insert(of_kind, pairs)
 
     def change(
         self, kind: str, record_id: str, edit: Callable[[Image], None], action: str, *, reason: str | None = None,

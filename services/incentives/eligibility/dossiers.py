@@ -16,7 +16,7 @@ Dossier = dict[str, Any]
 
 
 class Dossiers:
-    """What is known of subjects. One query for an enterprise, two for an introduction.
+    """What is known of subjects. One query for any number of enterprises, two for any number of persons.
 
     `collection` gives a collection of incentives' database by name: `database.get_collection`, or in a rule
     `context.work.beside`.
@@ -27,19 +27,36 @@ class Dossiers:
 
     def of_enterprise(self, uscc: str) -> Dossier:
         """The dossier of an enterprise; without facts when nothing is known of it."""
-        return _dossier(uscc, list(self.facts.find({"key": uscc})))
+        return self.of_enterprises([uscc])[uscc]
 
-    def of_introduction(self, introduction: Image, others: Iterable[Image] | None = None) -> Dossier:
-        """The dossier of an introduction, with its employer's facts; `others` are the person's, where they are at hand."""
+    def of_enterprises(self, codes: Iterable[str]) -> dict[str, Dossier]:
+        """The dossiers of enterprises by their codes."""
+        facts: dict[str, list[Document]] = {code: [] for code in codes}
+        for fact in self.facts.find({"key": {"$in": list(facts)}}):
+            facts[fact["key"]].append(fact)
+        return {code: _dossier(code, found) for code, found in facts.items()}
+
+    def of_introduction(self, introduction: Image) -> Dossier:
+        """The dossier of an introduction, with its employer's facts."""
         employer = self.of_enterprise(str(introduction.get("employer_uscc") or ""))
-        first = first_among(self.of_person(introduction.get("person_key")) if others is None else others)
-        return employer | {"introduction": introduction, "first_introduction": first}
+        return _of(introduction, self.of_person(introduction.get("person_key")), employer)
 
     def of_person(self, person_key: str | None) -> list[Image]:
         """All introductions of a person."""
-        if person_key is None:
-            return []
-        return [from_store(found) for found in self.introductions.find({"person_key": person_key}).sort("_id", 1)]
+        return [] if person_key is None else self._introductions([person_key]).get(person_key, [])
+
+    def of_people(self, keys: Iterable[str]) -> dict[str, Dossier]:
+        """The dossiers of persons by their keys: by the introduction that counts; without one, by the latest."""
+        people = self._introductions(keys)
+        chosen = {key: _chosen(theirs) for key, theirs in people.items()}
+        employers = self.of_enterprises({str(each.get("employer_uscc") or "") for each in chosen.values()})
+        return {key: _of(each, people[key], employers[str(each.get("employer_uscc") or "")]) for key, each in chosen.items()}
+
+    def _introductions(self, keys: Iterable[str]) -> dict[str, list[Image]]:
+        people: dict[str, list[Image]] = {}
+        for found in self.introductions.find({"person_key": {"$in": list(keys)}}).sort("_id", 1):
+            people.setdefault(found["person_key"], []).append(from_store(found))
+        return people
 
     def all_enterprises(self) -> Iterator[Dossier]:
         """Every enterprise of the district, by its code."""
@@ -76,6 +93,15 @@ def first_among(introductions: Iterable[Image]) -> str | None:
     """The introduction by which a person counts: the earliest registered one, the lower id on a tie."""
     counting = [each for each in introductions if each["state"] in COUNTING_INTRODUCTIONS]
     return str(min(counting, key=lambda each: (each["hired_on"], each["id"]))["id"]) if counting else None
+
+
+def _chosen(introductions: list[Image]) -> Image:
+    first = first_among(introductions)
+    return next((each for each in introductions if each["id"] == first), introductions[-1])
+
+
+def _of(introduction: Image, theirs: Iterable[Image], employer: Dossier) -> Dossier:
+    return employer | {"introduction": introduction, "first_introduction": first_among(theirs)}
 
 
 def _dossier(uscc: str, facts: list[Document]) -> Dossier:

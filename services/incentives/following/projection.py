@@ -128,7 +128,7 @@ class Projection:
 
     def mark(self, subjects: Iterable[str]) -> None:
         """Say that the eligibility of subjects is to be looked at (again): before those whose turn comes with everybody's."""
-        fresh = {"$inc": {"n": 1}, "$set": {"swept": False}, "$setOnInsert": {"since_ms": time.time_ns() // 1_000_000}}
+        fresh = {"$inc": {"n": 1}, "$set": {"swept": False, "since_ms": time.time_ns() // 1_000_000}}
         marks = [UpdateOne({"_id": subject}, fresh, upsert=True) for subject in sorted(subjects)]
         if marks:
             self.due.bulk_write(marks, ordered=False)

@@ -105,5 +105,6 @@ KIND = Kind(
     posters=frozenset({FEED}),
     owner_fields=("uscc",),
     unique_while_present=("live",),
+    indexes=(("subject",),),
     derived=("subject", "live", "ended_because"),
 )

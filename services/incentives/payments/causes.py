@@ -5,7 +5,7 @@ The file is marked with the cause, its evidence and the amount; ordering the mon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
@@ -20,10 +20,12 @@ MONTHS = 12
 MOST_NAMED = 20  # pieces of evidence
 
 
-def mark(applicant: str, context: Context) -> int:
-    """Mark the paid files of an enterprise or a person whose ground is gone, and unmark those whose ground is back."""
+def mark(applications: Iterable[Image], context: Context) -> int:
+    """Mark those of the paid files given whose ground is gone, and unmark those whose ground is back; how many changed."""
     changed = 0
-    for application in context.work.matching(APPLICATIONS, {"applicant": applicant, "state": "paid"}, limit=1_000):
+    for application in applications:
+        if application["state"] != "paid":
+            continue
         found, known = cause(application, context), application.get("clawback_due")
         same = (known or {}).get("cause") == (found or {}).get("cause")
         if not same:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
 import pytest
 
+from services.incentives.eligibility.dossiers import Dossiers
+from services.incentives.following import offering as rounds
 from services.incentives.following.offering import Offering
 from shared.errors import RuleBroken
 from tests.integration.incentives.conftest import District, make_policy
@@ -48,14 +51,14 @@ def test_a_change_comes_before_the_sweep(district: District, firms: list[str]) -
 
 def test_who_fails_stops_nobody_else(district: District, firms: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = firms[0], firm(district)
-    of_enterprise = district.follower.offering.dossiers.of_enterprise
+    of_enterprises = Dossiers.of_enterprises
 
-    def broken(code: str) -> Any:
-        if code == bad:
+    def broken(self: Dossiers, codes: Iterable[str]) -> Any:
+        if bad in codes:
             raise RuleBroken("a rule of the workflow forbids it")
-        return of_enterprise(code)
+        return of_enterprises(self, codes)
 
-    monkeypatch.setattr(district.follower.offering.dossiers, "of_enterprise", broken)
+    monkeypatch.setattr(Dossiers, "of_enterprises", broken)
     district.follower.projection.mark([f"enterprise|{bad}"])
     district.settle()
     assert [each["state"] for each in district.offers(uscc=good)] == ["offered"]
@@ -69,3 +72,15 @@ def test_a_round_takes_what_there_is(district: District, firms: list[str]) -> No
     offering = Offering(district.records, district.follower.projection)
     district.follower.projection.mark([f"enterprise|{code}" for code in firms])
     assert (offering.settle(), offering.settle()) == (len(firms), 0)
+
+
+def test_behind_a_bulk_import_the_newest_change_is_not_the_last_one_seen(district: District, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "NEWEST", 1)
+    monkeypatch.setattr(rounds, "LONGEST", 2)
+    due, many = district.follower.projection.due, [f"enterprise|{uscc(next(NUMBER))}" for _ in range(9)]
+    due.insert_many({"_id": each, "n": 1, "swept": False, "since_ms": at} for at, each in enumerate(many))
+    district.follower.projection.mark(many[4:5])
+    assert district.follower.offering.settle() == 3
+    assert waiting(district) == [*many[2:4], *many[5:]]
+    district.settle()
+    assert waiting(district) == []
