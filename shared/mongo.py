@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import mongoengine
@@ -44,9 +45,43 @@ def connect(uri: str, database: str, alias: str = "default") -> Client:
     return client
 
 
-def within(seconds: float) -> AbstractContextManager[None]:
+class TimeLimit(AbstractContextManager[None]):
     """Inside the block the database is not waited for any longer than this: a call raises, with `timeout` true."""
-    return pymongo.timeout(seconds)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._token = _LIMIT.set(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._running = pymongo.timeout(self._seconds)
+        self._running.__enter__()
+
+    def begin_again(self) -> None:
+        """The time begins anew: what was waited for until now was not the database."""
+        self._running.__exit__(None, None, None)
+        self._begin()
+
+    def __exit__(self, *_: object) -> None:
+        self._running.__exit__(None, None, None)
+        _LIMIT.reset(self._token)
+
+
+_LIMIT: ContextVar[TimeLimit | None] = ContextVar("time_limit", default=None)
+
+
+def within(seconds: float) -> TimeLimit:
+    """See TimeLimit."""
+    return TimeLimit(seconds)
+
+
+def renew_limit() -> None:
+    """Begin the running time limit anew, where there is one. Not inside a transaction."""
+    limit = _LIMIT.get()
+    if limit is not None:
+        limit.begin_again()
 
 
 def is_away(error: BaseException) -> bool:

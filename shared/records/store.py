@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from threading import Lock
 
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -18,6 +17,7 @@ from shared.records.access_log import AccessLog
 from shared.records.change import change_document
 from shared.records.image import collection_of, from_store, to_store
 from shared.records.kind import Kind
+from shared.records.line import Line
 from shared.records.personal import Sealer
 from shared.records.workflow import Context, Image
 
@@ -32,7 +32,7 @@ class Store:
         self.database = client.get_database(database)
         self.kinds = {kind.name: kind for kind in kinds}
         self.access_log = AccessLog(self.database, clock)
-        self.line = Lock()
+        self.line = Line()
 
     def ensure_collections(self) -> None:
         """Create collections and indexes at start: inside a transaction it would fail."""

@@ -78,7 +78,7 @@ class Records(Store):
 
     def _line(self, kind: Kind) -> AbstractContextManager[Any]:
         """Whose steps all change one other record wait in this process for each other: colliding and retrying starves some."""
-        return self.line if kind.in_line else nullcontext()
+        return self.line.turn() if kind.in_line else nullcontext()
 
     def insert_batch(self, kind: Kind, pairs: list[tuple[Image, Image]]) -> None:
         """Store many new records with their changes in one transaction. Raises DuplicateKeyError, then nothing is stored."""

@@ -128,7 +128,7 @@ def _apply(records: Records, application_id: str, row: Result, principal: Princi
         records.context(principal, writes=True).work.step(APPLICATIONS, application_id, asked)
         return "paid" if row.paid else "failed"
 
-    with records.line:
+    with records.line.turn():
         return transact(records.client, work)
 
 
