@@ -13,6 +13,7 @@ from services.incentives.eligibility.routes import mount_eligibility
 from services.incentives.following.projection import Projection
 from services.incentives.intake.duplicates import mount_duplicates
 from services.incentives.kinds import KINDS
+from services.incentives.payments.cases import mount_cases
 from services.incentives.payments.routes import mount_payments
 from shared.records import service
 from shared.records.write import Records
@@ -29,6 +30,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     mount_eligibility(app, records)
     mount_applications(app, records)
     mount_payments(app, records)
+    mount_cases(app, records)
     mount_ledger(app, records)
     return app
 

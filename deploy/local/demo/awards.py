@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from random import Random
 
@@ -40,6 +40,7 @@ STAGES: tuple[tuple[str, dict[str, int], list[tuple[str, str]], tuple[int, int]]
 RECOVERED_FEN = {"recovered": 1_000_000, "partially_recovered": 500_000, "clawback_ordered": 0}
 NOTICE_DAYS = (9, 14)  # days from the posting to the approval: five working days and a weekend at least
 SHORTEST_AFTER_HIRE = 45  # days from the first day at work to the first step of the file
+NO_BANK = "0000441502"  # no card number begins with a zero, so no living person's account is hit
 FIRST_DAY = date(2024, 1, 2)  # before that the holiday calendar does not reach
 
 
@@ -68,7 +69,15 @@ def applications(introductions: Sequence[Row]) -> list[Row]:
         for degree, number in degrees.items():
             rows += [_row(random, _taken(pool, degree, when[1], len(steps)), state, steps, when) for _ in range(number)]
     rows.sort(key=lambda row: (row["history"][0]["at"] if row["history"] else "9999", row["introduction"]))
-    return [{"application_no": f"QC{n:04d}", **row} for n, row in enumerate(rows, 1)]
+    names = {reference(row): row["person"]["name"] for row in introductions}
+    return [{"application_no": f"QC{n:04d}", **row, **_account(n, row, names)} for n, row in enumerate(rows, 1)]
+
+
+def _account(number: int, row: Row, names: Mapping[str, str]) -> Row:
+    """Where the money goes: everybody who has handed a file in said so."""
+    if row["state"] == "draft":
+        return {}
+    return {"account": {"holder": names[row["introduction"]], "bank": "示范银行城区支行", "number": f"{NO_BANK}{number:09d}"}}
 
 
 def _taken(pool: list[Row], degree: str, latest: int, steps: int) -> Row:

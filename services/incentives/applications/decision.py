@@ -44,8 +44,10 @@ def revoke(image: Image, request: Request, context: Context) -> None:
 
 
 def suspend(image: Image, request: Request, context: Context) -> None:
-    """It stands still and holds no money."""
+    """It stands still and holds no money; for a cause that was found, so that the same one does not hold it back again."""
     image["suspended_from"] = image["clock"]["state"]
+    if request.cause:
+        image["held_back"] = {"cause": request.cause, "evidence": request.doc_no}
     _undo(image, context)
 
 
@@ -58,9 +60,14 @@ def resume(image: Image, request: Request, context: Context) -> None:
         money.reserve(image, image["amount_fen"], context)
 
 
+def at_bank(image: Image) -> bool:
+    """Whether the bank may be paying it at this moment."""
+    return any(payment["state"] == "released" for payment in image.get("payments") or ())
+
+
 def _undo(image: Image, context: Context) -> None:
     """Free what it holds. Money that the bank may be paying at this moment cannot be called back."""
-    if any(payment["state"] == "released" for payment in image.get("payments") or ()):
+    if at_bank(image):
         raise RuleBroken("已发往银行, 待回单 the payment is at the bank: wait for its result")
     if image.get("held") == money.APPROVED:
         note(image, "approved", -image["held_fen"], context.today.isoformat())

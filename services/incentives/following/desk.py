@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from services.incentives.applications.decision import at_bank
 from services.incentives.eligibility.decide import ELIGIBLE, Decision, decide
 from services.incentives.eligibility.dossiers import Dossier
 from services.incentives.kinds.offer import LIVE
@@ -60,7 +61,7 @@ class Desk:
         reason = "; ".join(f"{each.text['zh']} {each.text['en']}" for each in failing)[:LONGEST_REASON]
         application = self.applications.get(offer.get("application_id"))
         if application is not None:
-            if application["state"] in PAID:
+            if application["state"] in PAID or at_bank(application):
                 return  # a matter of recovery, not of an offer
             if self.work.store.kinds["applications"].workflow.find(application["state"], "suspend"):
                 self.work.step("applications", application["id"], Request("suspend", reason=reason))

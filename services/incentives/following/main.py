@@ -52,9 +52,9 @@ class Follower:
         self.projection.ensure()
 
     def step(self) -> int:
-        """One batch of the log and one round of offers; how much there was to do."""
+        """One batch of the log, one round of offers and duties; how much there was to do."""
         self._new_day()
-        return self._read() + self.offering.settle() + duties.serve(self.records)
+        return self._read() + self.offering.settle() + duties.serve(self.records) + duties.escalate(self.records)
 
     def run(self, stop: threading.Event) -> None:
         """Follow until told to stop; wait out a lost store or log."""
@@ -111,8 +111,6 @@ class Follower:
         day = today(self.records.clock).isoformat()
         moved = self.projection.positions.find_one({"_id": "day"})
         if moved is None or moved["day"] < day:
-            while duties.escalate(self.records) == duties.AT_ONCE:
-                pass
             self.projection.mark([EVERYBODY])
             self.projection.positions.update_one({"_id": "day"}, {"$set": {"day": day}}, upsert=True)
 

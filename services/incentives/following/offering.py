@@ -108,7 +108,7 @@ class Offering:
         if any(policy["beneficiary"] == "person" and _reads_employer(policy) for policy in policies):
             self._mark_people([mark["_id"] for mark in marks if not mark["swept"]])  # a sweep has everybody already
         for theirs in applications.values():
-            causes.mark(theirs, work.context)
+            causes.look(theirs, work.context)
 
     def _dossiers(self, subjects: Iterable[str]) -> dict[str, Dossier]:
         """By subject; a person without any introduction has none."""

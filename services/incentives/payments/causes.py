@@ -1,6 +1,7 @@
-"""Why money that was paid must come back, found by what became known since (domain D.4, goals 13).
+"""What an award rests on, and what becomes of it when that is gone (domain D.1, D.4, goals 13).
 
-The file is marked with the cause, its evidence and the amount; ordering the money back stays an approver's decision.
+A file that is not paid yet is held back: suspended, once for each cause. A paid one is marked with the cause, its evidence and the
+amount; ordering the money back stays an approver's decision.
 """
 
 from __future__ import annotations
@@ -10,29 +11,47 @@ from datetime import date
 from typing import Any
 
 from services.incentives.applications.award import dossier
+from services.incentives.applications.decision import at_bank
 from services.incentives.applications.terms import policy_of
-from services.incentives.eligibility.decide import NOT_ELIGIBLE, decide
-from shared.records.workflow import Context, Image
+from services.incentives.eligibility.decide import ELIGIBLE, decide
+from services.incentives.eligibility.facts import holds
+from shared.records.workflow import Context, Image, Request
 
 APPLICATIONS, INTRODUCTIONS = "applications", "introductions"
 FALSE = frozenset({"invalidated", "rejected"})
 MONTHS = 12
+HELD_BACK = frozenset({
+    "submitted", "accepted", "reviewed", "proposed", "publicity", "objection", "approved", "waiting", "payment_failed", "payment_ordered",
+})
 MOST_NAMED = 20  # pieces of evidence
 
 
-def mark(applications: Iterable[Image], context: Context) -> int:
-    """Mark those of the paid files given whose ground is gone, and unmark those whose ground is back; how many changed."""
-    changed = 0
+def look(applications: Iterable[Image], context: Context) -> None:
+    """Hold back the files given that are open and lost their ground; mark the paid ones, and unmark those whose ground is back."""
     for application in applications:
-        if application["state"] != "paid":
-            continue
-        found, known = cause(application, context), application.get("clawback_due")
-        same = (known or {}).get("cause") == (found or {}).get("cause")
-        if not same:
-            reason = found["cause"] if found else "原因已消除 the cause is gone"
-            context.work.change(APPLICATIONS, application["id"], _put(found), "find_clawback" if found else "drop_clawback", reason=reason)
-            changed += 1
-    return changed
+        if application["state"] == "paid":
+            _mark(application, context)
+        elif application["state"] in HELD_BACK and not at_bank(application):
+            _hold_back(application, context)
+
+
+def _hold_back(application: Image, context: Context) -> None:
+    named = _ended(application, context) or _lost(application, context)
+    known = application.get("held_back") or {}
+    if named and (known.get("cause"), known.get("evidence")) != named:
+        why, evidence = named
+        present = context.find(APPLICATIONS, application["id"])
+        if present is None or present["state"] not in HELD_BACK:
+            return  # its offer's end has suspended it already
+        request = Request("suspend", reason=f"{why}: {evidence}", cause=why, doc_no=evidence)
+        context.work.step(APPLICATIONS, application["id"], request)
+
+
+def _mark(application: Image, context: Context) -> None:
+    found, known = cause(application, context), application.get("clawback_due")
+    if (known or {}).get("cause") != (found or {}).get("cause"):
+        reason = found["cause"] if found else "原因已消除 the cause is gone"
+        context.work.change(APPLICATIONS, application["id"], _put(found), "find_clawback" if found else "drop_clawback", reason=reason)
 
 
 def _put(found: Image | None) -> Callable[[Image], None]:
@@ -46,11 +65,24 @@ def _put(found: Image | None) -> Callable[[Image], None]:
 
 def cause(application: Image, context: Context) -> Image | None:
     """{cause, evidence, amount_fen, found_on}, or None while the award stands on what is known."""
-    named = _of_person(application, context) if application.get("introduction") else _of_enterprise(application, context)
+    named = _lost(application, context)
     if named is None:
         return None
     why, evidence = named
     return {"cause": why, "evidence": evidence, "amount_fen": application["held_fen"], "found_on": context.today.isoformat()}
+
+
+def _lost(application: Image, context: Context) -> tuple[str, str] | None:
+    """Why the award has no ground any longer, and the record that says so."""
+    return _of_person(application, context) if application.get("introduction") else _of_enterprise(application, context)
+
+
+def _ended(application: Image, context: Context) -> tuple[str, str] | None:
+    """An enterprise that moved out, was deregistered, merged or lost its licence: its open files are suspended (D.1)."""
+    enterprise = dossier(application, context)["enterprise"] if application.get("uscc") else None
+    if enterprise is None or holds(enterprise.get("alive"), context.today.isoformat()):
+        return None
+    return "enterprise_ended", f"enterprises/{enterprise['id']}"
 
 
 def _of_person(application: Image, context: Context) -> tuple[str, str] | None:
@@ -76,14 +108,21 @@ def _service_end(introduction: Image, application: Image, context: Context) -> s
 
 
 def _of_enterprise(application: Image, context: Context) -> tuple[str, str] | None:
-    """A qualification was revoked that the award rested on: without it the same version would not have been met."""
-    if not application.get("decision"):
-        return None
+    """A qualification was revoked that the award rested on: with it the version it was decided under is met, without it not."""
     known: dict[str, Any] = dossier(application, context)
     revoked = [f"{kind}/{image['id']}" for kind, images in known["records"].items() for image in images if image.get("state") == "revoked"]
     if not revoked:
         return None
-    standing = {kind: [image for image in images if image.get("state") != "revoked"] for kind, images in known["records"].items()}
-    without = decide(policy_of(application, context), known | {"records": standing}, date.fromisoformat(application["reference_date"]))
-    return ("certificate_revoked", ", ".join(sorted(revoked)[:MOST_NAMED])) if without.outcome == NOT_ELIGIBLE else None
+    policy, day = policy_of(application, context), date.fromisoformat(application["reference_date"])
 
+    def met(keep: Callable[[Image], Image | None]) -> bool:
+        kept = {kind: [image for image in map(keep, images) if image] for kind, images in known["records"].items()}
+        return decide(policy, known | {"records": kept}, day).outcome == ELIGIBLE
+
+    rested = met(_unrevoked) and not met(lambda image: None if image.get("state") == "revoked" else image)
+    return ("certificate_revoked", ", ".join(sorted(revoked)[:MOST_NAMED])) if rested else None
+
+
+def _unrevoked(image: Image) -> Image:
+    """A fact as it was before it was revoked."""
+    return image | {"state": "verified", "revoked": []} if image.get("state") == "revoked" else image
