@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 
 from shared.standards.errors import StandardError, half_width
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+NUMBER, HIDDEN = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)"), "***"
 CHECKS = "10X98765432"
 SYNTHETIC_PREFIX = "990000"  # an unassigned division: test data never hit a living person
 PROVINCES = frozenset(
@@ -44,3 +46,17 @@ def check(text: str, synthetic: bool | None = None) -> str:
 def check_character(first: str) -> str:
     """The 18th character of 17."""
     return CHECKS[sum(int(c) * w for c, w in zip(first, WEIGHTS, strict=True)) % 11]
+
+
+def names_a_person(text: str) -> bool:
+    """Whether a text is a citizen's number, one with a mistyped check character included."""
+    try:
+        check(text, synthetic=True)
+    except StandardError as wrong:
+        return wrong.code == "check"
+    return True
+
+
+def hidden(text: str) -> str:
+    """A text with `***` in the place of every citizen's number: for what repeats a caller's own words."""
+    return NUMBER.sub(lambda found: HIDDEN if names_a_person(found[0]) else found[0], text)

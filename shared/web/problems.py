@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from shared.errors import Fault, Invalid, KechuangError, TooLarge, Unavailable
 from shared.mongo import is_away
+from shared.standards import citizen_id
 
 TITLES = {
     400: ("请求无法读取", "The request cannot be read"), 401: ("未登录", "Not identified"), 403: ("无权限", "Not allowed"),
@@ -41,7 +42,8 @@ def _answer(status: int, code: str, detail: str, faults: list[Fault], retry_afte
         "type": f"urn:kechuang:problem:{code}", "title": en if language() == "en" else zh, "status": status, "code": code,
         "detail": detail, "errors": [{"pointer": f.pointer, "code": f.code, "message": f.message} for f in faults],
     }
-    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")  # a detail may quote what cannot be written
+    # A detail may quote what cannot be written, or what must not be: an address or a field's name that is a person's number.
+    text = citizen_id.hidden(json.dumps(body, ensure_ascii=False)).encode("utf-8", "replace")
     answer = Response(text, status, content_type="application/problem+json")
     if status in (429, 503):
         answer.headers["Retry-After"] = str(retry_after_s or 2)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from deploy.local.demo import FOLDER
+from tests.system.clear_text import Persons, in_files, in_the_store, indexed, unpacked
 from tests.system.made import XIANGZHOU, XINGANG, citizen_id, introduction, uscc
 from tests.system.stack import Stack, wait_until
 
@@ -193,3 +198,79 @@ def killed_while(district: Stack, work: Any, progress: Any) -> None:
             return False
 
     wait_until(back, 60, "the web process is back")
+
+
+ROLES = ("auditor", "hr_officer", "bureau_reviewer", "bureau_approver", "treasury_officer", "dpo", "plan_officer", "data_feed", "metrics")
+LISTS = (
+    "introductions", "talent-recognitions", "teams", "applications", "offers", "payment-batches", "policies", "budgets", "events", "codes",
+    "deadlines", "exceptions", "recoveries", "ledger", "openapi.json",
+)
+
+
+def test_no_person_of_the_whole_run_stands_anywhere_in_clear(district: Stack) -> None:
+    """Last of this file, so that the store holds the whole run: load, offers, payments, kills, refusals."""
+    persons = Persons("郝一")
+    assert (len(persons.numbers) > 3_000, len(persons.names) > 2_500, len(persons.accounts)) == (True, True, 390)
+    told = {name: persons.found_in(text) for name, text in answers(district)}
+    assert {name: found for name, found in told.items() if found} == {}
+    uri = district.data.running().mongo_uri
+    assert in_the_store(uri, persons) == {}
+    assert not {field for field in indexed(uri) if field.split(".")[0] in ("person", "account", "sealed")}
+    assert in_files(district.data.path, persons) == {}
+
+
+def test_the_search_finds_what_is_hidden_in_a_text_or_a_document(district: Stack) -> None:
+    persons = Persons()
+    number, name = next(iter(persons.numbers)), next(iter(persons.names))
+    assert persons.found_in(f"企业{name}等 {number}号".encode()) >= {number, name}
+    uri = district.data.running().mongo_uri
+    with MongoClient(uri) as client:
+        client.kechuang_planted.notes.insert_one({"deep": [{"text": f"致{name}"}]})
+        found = in_the_store(uri, persons)
+        client.drop_database("kechuang_planted")
+    assert found["kechuang_planted.notes"] == {name} <= found["local.oplog.rs"]
+
+
+def answers(district: Stack) -> Iterator[tuple[str, bytes]]:
+    """Every list as every role, histories, exports, figures for operators, and what is said to those who are refused."""
+    for role, kind in itertools.product(ROLES, LISTS):
+        answer = district.request("GET", f"{BASE}/{kind}?limit=500", token=district.token(role))
+        yield f"{kind} as {role}", answer.content
+    for service in ("registry", "incentives"):
+        after, token = "", district.token("auditor")
+        while after is not None:
+            page = district.request("GET", f"/{service}/v1/events", token=token, params={"limit": "5000", "after": after})
+            yield f"events of {service}", page.content
+            after = page.json()["next"]
+        yield f"telemetry of {service}", district.request("GET", f"/{service}/-/metrics", token="").content
+    person = json.loads((FOLDER / "introductions.ndjson").read_text("utf-8").splitlines()[0])
+    number, name = person["person"]["id_number"], person["person"]["name"]
+    record = listed(district, "introductions", employer_uscc=person["employer_uscc"])[0]
+    for tail in ("", "/history", "/transitions", "/duplicates"):
+        yield f"introduction{tail}", district.request("GET", f"{BASE}/introductions/{record['id']}{tail}", token=district.token("hr_officer")).content
+    yield "xlsx", unpacked(district.request("GET", "/metrics/v1/exports/indicators.xlsx", token=district.token("auditor")).content)
+    yield "csv", district.request("GET", "/metrics/v1/exports/indicators.csv", token=district.token("auditor")).content
+    yield "public list", re.sub(r'"name":"[^"]+"', "", district.request("GET", f"{BASE}/publicity", token="").text).encode()
+    wrong = number[:-1] + ("0" if number[-1] != "0" else "1")
+    for said, body in {
+        "again": person, "check digit": person | {"person": person["person"] | {"id_number": wrong}}, "unknown field": person | {number: name},
+        "wrong kind": person | {"person": person["person"] | {"id_kind": name}}, "text": person | {"hired_on": number}, "shape": [number, name],
+    }.items():
+        answer = district.request("POST", f"{BASE}/introductions", body)
+        assert answer.status_code in (201, 400, 409, 422), said
+        yield f"refused: {said}", answer.content if answer.status_code != 201 else b""
+    for path in (f"/introductions/{number}", f"/introductions?person.id_number={number}", f"/introductions?q={name}", f"/{number}"):
+        yield f"refused: {path.partition('?')[0][:15]}", district.request("GET", f"{BASE}{path}", token=district.token("hr_officer")).content
+    yield from imported(district, person, wrong)
+
+
+def imported(district: Stack, person: dict[str, Any], wrong: str) -> Iterator[tuple[str, bytes]]:
+    """A file with broken rows: what its progress and its result file say."""
+    rows = [person, person | {"person": person["person"] | {"id_number": wrong}}, person | {"hired_on": "昨天"}]
+    body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    headers = {"Content-Type": "application/x-ndjson"}
+    job = district.request("POST", f"{BASE}/introductions/import", content=body, headers=headers).json()["id"]
+    path = f"{BASE}/introductions/imports/{job}"
+    wait_until(lambda: district.request("GET", path).json()["state"] in ("done", "failed"), 60, "the import")
+    yield "import", district.request("GET", path).content
+    yield "import's result", district.request("GET", f"{path}/result").content

@@ -63,3 +63,8 @@ def test_certificates_entries_and_patents() -> None:
     ):
         with pytest.raises(StandardError):
             checker(wrong)
+
+
+def test_a_citizen_s_number_in_a_text_is_hidden_and_no_other_number_is() -> None:
+    kept = "GR202344000001 202644150200000001 01M8DN8HXQ7G655Q1N8C75Y61W 90000000000 fen"
+    assert citizen_id.hidden(f"{kept} 11010519491231002X 110105194912310021 990000200103150024") == f"{kept} *** *** ***"
