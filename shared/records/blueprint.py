@@ -14,14 +14,14 @@ from shared.auth.web import access, current_principal
 from shared.clock import parse_instant, today
 from shared.errors import Fault, Invalid, NotFound
 from shared.events.envelope import events_of
-from shared.records.access import owns
+from shared.records.access import owns, visible
 from shared.records.fields import MOST_FEN, YEARS, calendar_day
 from shared.records.imports import Imports
 from shared.records.intake.routes import mount_imports
 from shared.records.kind import Kind
 from shared.records.listing import DIGITS, number_of, page
 from shared.records.once import Once, once_of
-from shared.records.present import shown, version_of
+from shared.records.present import FIRST, shown, version_of
 from shared.records.steps import ahead
 from shared.records.workflow import Image, Request
 from shared.records.write import Records
@@ -71,6 +71,8 @@ def _mount_kind(app: Flask, prefix: str, kind: Kind, records: Records) -> None:
     def answer(result: tuple[Image, int]) -> Response:
         image, status = result
         body = shown(kind, image, records.sealer, today=today(records.clock))
+        if not visible(kind, image, current_principal(), records.find):
+            body = {name: body[name] for name in FIRST}
         response = json_response(body, status, etag=image["version"])
         if status == 201:
             response.headers["Location"] = f"{base}/{image['id']}"

@@ -78,6 +78,7 @@ class Kind:
     seen_on: Callable[[Image, date], Image] | None = None  # fields that follow from the day of reading
     derived: tuple[str, ...] = ()  # fields that `prepare` makes: in the image and the event, refused in a body
     public_states: frozenset[str] = frozenset()  # 公示: whoever is signed in may see it, and object
+    unseen: frozenset[str] = frozenset()  # actions open also to those who do not see the record: an objection to a public notice
     search_field: str = "name"
     ends: Callable[[Image], str | None] | None = None  # the first day on which it no longer counts, see `endings`: `ends_on`
 

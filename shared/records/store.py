@@ -70,9 +70,11 @@ class Store:
             raise NotFound(f"no {kind.name} {record_id}" if image is None else "no such record for this caller")
         return image
 
-    def current(self, kind: Kind, record_id: str, expected: int, principal: Principal) -> Image:
-        """The image at the version that the caller saw. Raises NotFound, StaleVersion."""
-        old = self.get(kind, record_id, principal)
+    def current(self, kind: Kind, record_id: str, expected: int, principal: Principal, action: str | None = None) -> Image:
+        """The image at the version that the caller saw, for an action on it. Raises NotFound, StaleVersion."""
+        old = self.find(kind.name, record_id) if action in kind.unseen else None
+        if old is None or not kind.workflow.find(old["state"], str(action)):
+            old = self.get(kind, record_id, principal)
         if old["version"] != expected:
             raise StaleVersion(f"the record is at version {old['version']}, not {expected}; read it again")
         return old

@@ -67,7 +67,7 @@ class Records(Store):
         """Take a step of the workflow. Raises RuleBroken (no such step now), Forbidden (not this role, or the same hand)."""
 
         def work(_: Any) -> Answer:
-            old = self.current(kind, record_id, expected, principal)
+            old = self.current(kind, record_id, expected, principal, request.action)
             act = steps.decide if request.action in DECISIONS else steps.step
             image = act(self, kind, old, request, principal, self.context(principal, writes=True))
             remember(self, once, image, principal)

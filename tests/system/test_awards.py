@@ -7,14 +7,16 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 
 from deploy.local.demo import FOLDER
 from tests.system.clear_text import Persons, in_files, in_the_store, indexed, unpacked
-from tests.system.made import XIANGZHOU, XINGANG, citizen_id, introduction, uscc
+from tests.system.made import XIANGZHOU, XINGANG, certificate, citizen_id, enterprise, introduction, uscc
 from tests.system.stack import Stack, wait_until
 
 BASE = "/incentives/v1"
@@ -81,6 +83,54 @@ def test_the_public_list_names_22_awards_without_a_number(district: Stack) -> No
     assert not any(number in answer.text for number in people)
 
 
+def test_an_offer_comes_within_ten_seconds_of_the_change_and_goes_with_its_reason(district: Stack) -> None:
+    firm = enterprise(8101)
+    district.post("/registry/v1/enterprises", firm)
+    held = district.post("/registry/v1/hnte-certificates", certificate("GR202644981010", firm["uscc"], "2026-05-01"))
+    agent = district.token("enterprise_agent", subject="agent", enterprise=firm["uscc"])
+
+    def inbox() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = district.get(f"{BASE}/offers", token=agent)["items"]
+        return found
+
+    (offer,) = wait_until(inbox, 10, "the offer")
+    assert (offer["state"], offer["amount_fen"], offer["clause"][:4]) == ("offered", 100_000 * YUAN, "城区高新")
+    district.transition(f"/registry/v1/hnte-certificates/{held['id']}", 1, "revoke", reason="取消资格", effective_on="2026-05-01")
+    (offer,) = wait_until(lambda: [each for each in inbox() if each["state"] == "withdrawn"], 10, "the withdrawal")
+    assert "证书有效" in offer["ended_because"]
+
+
+def test_200_approvals_at_once_on_100_units(district: Stack) -> None:
+    """Each over a connection of its own: nobody is told that the store is away because others stand in line."""
+    names = {"zh": "一分", "en": "One fen"}
+    body = {
+        "policy_code": "one-fen", "version_no": 1, "title": names, "clause": "测试", "beneficiary": "enterprise", "budget_id": "units",
+        "window": {"from": "2024-01-01"}, "reference_date": {"rule": "application"}, "publicity_working_days": 5,
+        "approval_bands": [{"approvals": 1}], "items": [{"code": "one", "title": names, "amount": "1"}],
+        "conditions": [{"name": "day", "text": names, "value": "on", "operator": ">=", "threshold": "'2024-01-01'"}],
+    }
+    district.post(f"{BASE}/policies", body)
+    district.post(f"{BASE}/budgets", {"budget_code": "units", "name": "一百份", "total_fen": 100})
+    posted = {"state": "publicity", "amount_fen": 1, "history": [{"action": "publish", "at": "2026-06-01T09:00:00+08:00", "actor": "old"}]}
+    files = [district.post(f"{BASE}/applications", posted | {"policy_code": "one-fen", "uscc": uscc(n), "town_code": XINGANG})
+             for n in range(8200, 8400)]
+    token = district.token("bureau_approver", subject="chief")
+    with httpx.Client(base_url=district.url, timeout=120, trust_env=False, limits=httpx.Limits(max_connections=200)) as many:
+
+        def approve(file: dict[str, Any]) -> Any:
+            headers = {"Authorization": f"Bearer {token}", "If-Match": '"1"'}
+            return many.post(f"{BASE}/applications/{file['id']}/transitions", json={"action": "approve"}, headers=headers)
+
+        with ThreadPoolExecutor(200) as hands:
+            answers = list(hands.map(approve, files))
+    assert Counter(answer.status_code for answer in answers) == {200: 200}
+    done = [answer.json() for answer in answers]
+    assert Counter(each["state"] for each in done) == {"approved": 100, "waiting": 100}
+    assert sorted(each["waiting_no"] for each in done if each["state"] == "waiting") == list(range(1, 101))
+    budget = district.get(f"{BASE}/budgets/units")
+    assert [budget[f"{part}_fen"] for part in ("free", "reserved", "approved", "paid")] == [0, 0, 100, 0]
+
+
 def test_f8_a_paid_award_is_revoked(district: Stack) -> None:
     district.clock_set("2026-07-10T09:00:00+08:00")
     doctors = listed(district, "applications", item="doctor", state="paid")
@@ -129,11 +179,13 @@ def test_f7_one_graduate_has_one_subsidy_and_gives_it_back(district: Stack) -> N
 
 def test_a_batch_cut_off_by_kill_9_pays_nobody_twice(district: Stack) -> None:
     orders, releases, bank = (district.token("treasury_officer", subject=name) for name in ("orders", "releases", "bank"))
-    files = [each["id"] for each in listed(district, "applications", state="approved")]
+    files = [each["id"] for each in listed(district, "applications", state="approved", policy_code="talent-settlement")]
     before = district.get(f"{BASE}/budgets/talent-2026")
     made = district.post(f"{BASE}/payment-batches", {"applications": files}, token=orders)
     path = f"{BASE}/payment-batches/{made['id']}"
     district.transition(path, made["version"], "release_payment", token=releases)
+    sent = district.request("GET", f"{path}/file", token=releases)
+    assert (sent.status_code, len(sent.text.splitlines())) == (200, 1 + len(files))
     numbers = [line["payment_no"] for line in district.get(f"{path}/payments", token=bank)["items"]]
     body = "\n".join(["payment_no,result,receipt_no", *(f"{no},ok,R{n}" for n, no in enumerate(numbers))])
 
@@ -158,8 +210,6 @@ def test_a_batch_cut_off_by_kill_9_pays_nobody_twice(district: Stack) -> None:
 
 def upload(district: Stack, path: str, body: str, token: str) -> Any:
     """The bank's answer; None while the web process is not there or was killed meanwhile."""
-    import httpx
-
     try:
         answer = district.request("POST", f"{path}/results", token=token, content=body.encode(), headers={"Content-Type": "text/csv"})
     except httpx.TransportError:
@@ -170,8 +220,6 @@ def upload(district: Stack, path: str, body: str, token: str) -> Any:
 def killed_while(district: Stack, work: Any, progress: Any) -> None:
     """Begin the work and kill the web process once it has gone on a little."""
     import threading
-
-    import httpx
 
     begun = progress()
     thread = threading.Thread(target=work)

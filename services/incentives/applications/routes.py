@@ -88,7 +88,8 @@ def posted(records: Records) -> tuple[list[Image], list[datetime]]:
     titles = {policy["policy_code"]: policy["title"] for policy in records.database[POLICIES].find().sort("version_no", 1)}
     items = [
         {
-            "id": image["id"], **names[image["id"]], "category": titles.get(image["policy_code"]), "item": image.get("item"),
+            "id": image["id"], "version": image["version"],  # what an objection to it names
+            **names[image["id"]], "category": titles.get(image["policy_code"]), "item": image.get("item"),
             "amount_fen": image["amount_fen"], "from": image["publicity"]["from"], "until": image["publicity"]["until"],
         }
         for image in shown

@@ -151,6 +151,7 @@ KIND = Kind(
     indexes=(("applicant", "state"), ("budget_id", "state", "waiting_no"), ("clock.due_on",), ("entries.entry",), ("clawback_due.cause",)),
     derived=("applicant", "employer_uscc", "budget_id"),
     seen_on=seen_on,
+    unseen=frozenset({"object"}),
     search_field="applicant_name",
 )
 

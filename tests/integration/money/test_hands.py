@@ -12,8 +12,14 @@ from tests.integration.money.conftest import APPLICATIONS, BASE, FIRM, HONGCAO, 
 
 LIFE = list(STEPS)
 MANY = "+".join(sorted(set(Role) - {Role.SYSADMIN, Role.DATA_FEED, Role.METRICS}))
-PAIRS = [(earlier, action) for action, apart in APART.items() for earlier in apart
-         if earlier in LIFE and action in LIFE and LIFE.index(earlier) < LIFE.index(action)]
+# D.5 by hand, beside the service's own table: (who did any of these, may not do any of those).
+DUTIES = {
+    "S1": ("submit", "accept review propose publish approve"), "S2 first": ("accept", "review propose publish approve"),
+    "S2 second": ("review propose", "publish approve"), "S3 approver": ("approve", "order_payment release_payment"),
+    "S3 order": ("order_payment", "release_payment"), "S4 approver": ("approve", "order_clawback"),
+    "S4 order": ("order_clawback", "record_recovery"),
+}  # fmt: skip
+PAIRS = [(earlier, action) for done, barred in DUTIES.values() for earlier in done.split() for action in barred.split()]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,9 +53,26 @@ def test_one_person_with_every_role_cannot_do_both(world: World, earlier: str, a
     scope = FIRM if earlier == "submit" else HONGCAO
     both = f"{MANY}:both-{earlier}-{action}:{scope}"
     record = lived_until(world, action, {earlier: both})
+    before = world.records.find("applications", record["id"])
     problem = act(world, record, action, both, expect=403)
     assert code(problem) in ("same_hand", "interest_own_enterprise")
+    assert world.records.find("applications", record["id"]) == before
+    world.clients["incentives"].application.extensions["access_log"].flush()
+    tried = world.records.database.access_log.find({"event": "refusal", "record_id": record["id"], "status": 403})
+    assert [(each["actor"], each["method"], each["code"]) for each in tried] == [(world.principal(both).actor, "POST", "forbidden")]
     assert act(world, record, action, STEPS[action])["version"] == record["version"] + 1
+
+
+def test_the_duties_of_d5_are_all_in_the_service_s_table() -> None:
+    assert not [pair for pair in PAIRS if pair[0] not in APART[pair[1]]]
+
+
+@pytest.mark.parametrize("action", ["return", "reject"])
+def test_who_handed_a_file_in_neither_returns_nor_rejects_it(world: World, action: str) -> None:
+    both = f"{MANY}:both-submit-{action}:{HONGCAO}"
+    record = world.make(APPLICATIONS, {"policy_code": "hands", "introduction": world.person()["id"]}, by=both)
+    record = act(world, record, "submit", both)
+    assert code(act(world, record, action, both, expect=403)) == "same_hand"
 
 
 def test_more_money_needs_more_approvers_and_none_of_them_twice(world: World) -> None:

@@ -56,7 +56,10 @@ def test_an_objection_stops_the_notice_until_a_fresh_hand_decides(world: World) 
     assert (record["state"], record["objections"][0]["state"]) == ("proposed", "dismissed")
     record = world.go(record, "publish")
     assert record["publicity"]["until"] == "2026-03-26"  # three working days were left: 24, 25, 26
-    answer = world.call("POST", path, {"reason": "再次异议"}, by="viewer:citizen")
+    posted = next(item for item in listed(world)[0] if item["id"] == record["id"])
+    again = world.act(f"{APPLICATIONS}/{posted['id']}", posted["version"], "object", by="viewer:citizen", reason="再次异议")
+    assert again == {"id": record["id"], "kind": "applications", "version": record["version"] + 1, "state": "objection"}
+    assert world.call("GET", f"{APPLICATIONS}/{record['id']}", by="viewer:citizen").status_code in (403, 404)
     record = world.get(f"{APPLICATIONS}/{record['id']}")
     record = world.act(f"{APPLICATIONS}/{record['id']}", record["version"], "reject", by="bureau_reviewer:third", reason="异议成立")
     assert (record["state"], record["objections"][1]["state"]) == ("rejected", "upheld")
