@@ -6,6 +6,7 @@ An error carries facts: callers never parse its text. `retriable` tells a consum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,15 @@ class KechuangError(Exception):
     status = 500
     retriable = False
 
-    def __init__(self, message: str = "", *, faults: list[Fault] | None = None, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, faults: list[Fault] | None = None, retry_after_s: int | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(message or self.code)
         self.message = message or self.code
         self.faults = faults or []
         self.retry_after_s = retry_after_s
+        self.facts = facts or {}  # members of its own in the answer (RFC 9457 §3.2)
 
 
 class Unreadable(KechuangError):

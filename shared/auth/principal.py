@@ -18,6 +18,12 @@ class Principal:
     town: str | None = None
     enterprise: str | None = None
     anonymous: bool = False
+    granted: frozenset[str] = frozenset()  # enterprises that a reviewer's decision gave the caller besides the token's
+
+    @property
+    def enterprises(self) -> frozenset[str]:
+        """Every enterprise that the caller acts for."""
+        return self.granted | ({self.enterprise} if self.enterprise else frozenset())
 
     def has(self, *roles: Role) -> bool:
         """Whether the caller holds any of the roles. Who administers the system holds no other (S9), whatever the token says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
@@ -15,7 +16,12 @@ Find = Callable[[str, str], Image | None]
 
 def owns(kind: Kind, image: Image, principal: Principal) -> bool:
     """Whether a record is the caller's own enterprise's."""
-    return bool(principal.enterprise) and any(image.get(name) == principal.enterprise for name in kind.owner_fields)
+    return any(image.get(name) in principal.enterprises for name in kind.owner_fields)
+
+
+def mine(kind: Kind, image: Image, principal: Principal) -> bool:
+    """Whether a record is the caller's: made by them, or their enterprise's."""
+    return bool(image["created_by"] == principal.actor) or owns(kind, image, principal)
 
 
 def sees_all(kind: Kind, principal: Principal) -> bool:
@@ -29,7 +35,12 @@ def visible(kind: Kind, image: Image, principal: Principal, find: Find) -> bool:
         return True
     if principal.has(Role.TOWN_REVIEWER) and principal.town and _town_of(kind, image, find) in (principal.town, None):
         return True
-    return principal.has(*kind.owners) and (image["created_by"] == principal.actor or owns(kind, image, principal))
+    return principal.has(*kind.owners) and mine(kind, image, principal)
+
+
+def entitled(kind: Kind, image: Image, principal: Principal, find: Find) -> bool:
+    """Whether the caller may see what a file holds beside the record: not who sees that only by a public notice."""
+    return visible(replace(kind, public_states=frozenset()), image, principal, find)
 
 
 def _town_of(kind: Kind, image: Image, find: Find) -> str | None:

@@ -8,7 +8,7 @@ from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.errors import Conflict, Fault, Forbidden, Invalid
 from shared.records import spells
-from shared.records.access import confirmers, owns
+from shared.records.access import confirmers, mine
 from shared.records.content import derive, loaded, seal, unsealed
 from shared.records.kind import EVERY_FIELD, Kind
 from shared.records.personal import masked
@@ -42,9 +42,8 @@ def _must_propose(kind: Kind, old: Image, patch: Image, principal: Principal) ->
         return True
     if patch and patch.keys() <= kind.staff_proposes and principal.has(*confirmers(kind)):
         return True
-    mine = old["created_by"] == principal.actor or owns(kind, old, principal)
     allowed = kind.editable.get(old["state"], frozenset())
-    if not mine or not (allowed == EVERY_FIELD or patch.keys() <= allowed):
+    if not mine(kind, old, principal) or not (allowed == EVERY_FIELD or patch.keys() <= allowed):
         raise Forbidden("a file under review is returned, not corrected, by its reviewers")
     return False
 
@@ -71,16 +70,18 @@ def patched(store: Store, kind: Kind, old: Image, patch: Image, effective_on: st
     """The image after a merge patch (RFC 7396). Raises Invalid naming every fault."""
     names = set(kind.schema.fields)
     unknown = [Fault(f"/{name}", "unknown", "未知字段 unknown field") for name in patch if name not in names]
-    if unknown:
-        raise Invalid("the change has faults", faults=unknown)
-    body = {name: old[name] for name in names if name in old} | unsealed(store, kind, old)
-    for name, value in patch.items():
-        body[name] = merged(body.get(name), value)
-    content = loaded(kind, body, partial=old["state"] in ("draft", "returned") and bool(kind.draft_needs))
+    secret = unsealed(store, kind, old)
+    body = {name: old[name] for name in names if name in old} | secret
+    for name in patch.keys() & names:
+        body[name] = merged(body.get(name), patch[name])
+    content = _loaded(kind, body, unknown, partial=old["state"] in ("draft", "returned") and bool(kind.draft_needs))
     if kind.natural_key and str(content[kind.natural_key]) != old["id"]:
         raise Invalid("an identifier does not change", faults=[Fault(f"/{kind.natural_key}", "immutable", "不可修改")])
     kept = {name: value for name, value in old.items() if name not in names | {"sealed"}}
     fresh = kept | content
+    touched = {name: old["version"] + 1 for name in kind.personal if content.get(name) != secret.get(name)}
+    if touched:  # in which version each personal field changed: what it was is told nowhere
+        fresh["touched"] = (old.get("touched") or {}) | touched
     for name, field in kind.spelled.items():
         if name in patch and (old.get(field) or effective_on):
             value = fresh.get(name)
@@ -94,6 +95,17 @@ def patched(store: Store, kind: Kind, old: Image, patch: Image, effective_on: st
     derive(store, kind, fresh, old, context)
     seal(store, kind, fresh)
     return fresh
+
+
+def _loaded(kind: Kind, body: Image, unknown: list[Fault], *, partial: bool) -> Image:
+    """The whole content checked, with what the patch named in vain among its faults."""
+    try:
+        content = loaded(kind, body, partial)
+    except Invalid as wrong:
+        raise Invalid("the change has faults", faults=[*unknown, *wrong.faults]) from None
+    if unknown:
+        raise Invalid("the change has faults", faults=unknown)
+    return content
 
 
 def _shift_states(kind: Kind, fresh: Image, old: Image) -> None:

@@ -14,7 +14,7 @@ from shared.auth.web import access, current_principal
 from shared.clock import parse_instant, today
 from shared.errors import Fault, Invalid, NotFound
 from shared.events.envelope import events_of
-from shared.records.access import owns, visible
+from shared.records.access import mine, visible
 from shared.records.fields import MOST_FEN, YEARS, calendar_day
 from shared.records.imports import Imports
 from shared.records.intake.routes import mount_imports
@@ -29,7 +29,11 @@ from shared.web.json import idempotency_key, if_match, json_response, read_objec
 from shared.web.openapi import document
 
 EVERYONE = tuple(set(Role) - {Role.SYSADMIN})
-REQUEST_FIELDS = frozenset({"action", "reason", "effective_on", "level", "accreditation", "into", "amount_fen", "doc_no", "cause"})
+REQUEST_FIELDS = frozenset({"action", "reason", "effective_on", "level", "accreditation", "into", "amount_fen", "doc_no", "cause", "faults",
+                            "working_days"})
+MOST_FAULTS = 100
+NOT_TEXT = frozenset({"accreditation", "amount_fen", "faults", "working_days"})
+LONGEST_NOTICE = 250  # working days: a year
 
 
 def mount_kinds(app: Flask, records: Records, imports: Imports, codes: dict[str, Any]) -> None:
@@ -130,8 +134,7 @@ def _mount_kind(app: Flask, prefix: str, kind: Kind, records: Records) -> None:
 def note_look(records: Records, kind: Kind, image: Image) -> None:
     """Staff who open a record with personal fields leave a line before they see it; an owner sees its own."""
     principal, route = current_principal(), request.url_rule
-    mine = image["created_by"] == principal.actor or owns(kind, image, principal)
-    if image.get("sealed") and not mine and route is not None:
+    if image.get("sealed") and not mine(kind, image, principal) and route is not None:
         records.access_log.note_look(
             principal, method=request.method, route=route.rule, kind=kind.name, record_id=image["id"], fields=list(image["sealed"]),
         )
@@ -151,7 +154,7 @@ def transition_of(body: Image) -> Request:
     """A transition's body. Raises Invalid naming every fault."""
     faults = [Fault(f"/{name}", "unknown", "未知字段 unknown field") for name in body if name not in REQUEST_FIELDS]
     faults += [
-        Fault(f"/{name}", "type", "文本 text is wanted") for name in REQUEST_FIELDS - {"accreditation", "amount_fen"}
+        Fault(f"/{name}", "type", "文本 text is wanted") for name in REQUEST_FIELDS - NOT_TEXT
         if body.get(name) is not None and not isinstance(body[name], str)
     ]
     if not body.get("action"):
@@ -161,10 +164,27 @@ def transition_of(body: Image) -> Request:
     amount = body.get("amount_fen")
     if amount is not None and (type(amount) is not int or not 0 <= amount <= MOST_FEN):
         faults.append(Fault("/amount_fen", "type", "金额应为非负整数分 integer fen"))
+    days = body.get("working_days")
+    if days is not None and (type(days) is not int or not 1 <= days <= LONGEST_NOTICE):
+        faults.append(Fault("/working_days", "type", f"工作日数 1–{LONGEST_NOTICE} working days"))
+    faults += _named_faults(body.get("faults"))
     if faults:
         raise Invalid("the transition has faults", faults=faults)
     _check_day(body.get("effective_on"))
     return Request(**body)
+
+
+def _named_faults(given: Any) -> list[Fault]:
+    """What is wrong with the faults that a return names: `[{pointer, message}]`."""
+    if given is None:
+        return []
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_FAULTS:
+        return [Fault("/faults", "type", f"列表 a list of 1 to {MOST_FAULTS} {{pointer, message}} is wanted")]
+    return [
+        Fault(f"/faults/{n}", "type", "{pointer: /字段, message: 1–500字} is wanted") for n, fault in enumerate(given)
+        if not isinstance(fault, dict) or fault.keys() != {"pointer", "message"} or not isinstance(fault["pointer"], str)
+        or not fault["pointer"].startswith("/") or not isinstance(fault["message"], str) or not 1 <= len(fault["message"].strip()) <= 500
+    ]
 
 
 def _check_day(text: Any) -> None:
@@ -189,7 +209,7 @@ def _day(name: str) -> str | None:
 
 def versions(records: Records, kind: Kind, record_id: str) -> list[Image]:
     """Every version of a record, oldest first. Raises NotFound."""
-    records.get(kind, record_id, current_principal())
+    records.open(kind, record_id, current_principal())
     changes = list(records.database.changes.find({"kind": kind.name, "record_id": record_id}).sort("version", 1))
     if not changes:
         raise NotFound(f"no {kind.name} {record_id}")

@@ -11,7 +11,7 @@ from shared.records.workflow import Context, Image
 
 def change_document(
     kind: Kind, image: Image, action: str, principal: Principal, context: Context, reason: str | None = None,
-    effective_on: str | None = None, old: Image | None = None,
+    effective_on: str | None = None, old: Image | None = None, faults: list[dict[str, str]] | None = None,
 ) -> Image:
     """The change document of an image, which must not change any more before it is stored.
 
@@ -28,6 +28,8 @@ def change_document(
         "effective_on": effective_on, "keys": image["keys"], "after": after,
         "record_hash": record_digest(to_store(image)), "prev_hash": (old or {}).get("head"), "published": False, "position": None,
     }
+    if faults:
+        body["faults"] = faults  # what a return named, field by field: for the file's history, in no event
     body["hash"] = digest(body)
     image["head"] = body["hash"]
     return body

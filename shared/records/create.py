@@ -20,6 +20,12 @@ GIVEN = frozenset({"state", "history", "reason"})
 STEP = ("action", "at", "actor")
 
 
+def reopened(over: Image, image: Image) -> Image:
+    """A new file in the place of one that is over: the earlier versions stay in its history."""
+    states = spells.changed(over.get("states") or [], image["state"], image["states"][0]["from"])
+    return {name: value for name, value in image.items() if name != "head"} | {"states": states, "hands": [*over["hands"], *image["hands"]]}
+
+
 def given(kind: Kind, body: Image, principal: Principal) -> Image:
     """The state, history and reason that came with a body. Raises Invalid naming every fault.
 

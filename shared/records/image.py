@@ -11,7 +11,7 @@ from shared.errors import Fault
 from shared.records.kind import Kind
 from shared.records.workflow import Image
 
-HIDDEN = frozenset({"hands", "head", "held_by", "keys", "sealed"})  # never leave the store
+HIDDEN = frozenset({"hands", "head", "held_by", "keys", "sealed", "touched"})  # never leave the store
 
 
 def collection_of(kind: Kind) -> str:
@@ -30,8 +30,8 @@ def from_store(stored: Mapping[str, Any]) -> Image:
 
 
 def event_data(kind: Kind, image: Image) -> Image:
-    """The after-image that leaves the service: no personal data, no proposal, no internals."""
-    left_out = HIDDEN | {"proposed_change", "created_by"} | set(kind.personal)
+    """The after-image that leaves the service: no personal data, no proposal, no reviewer's words, no internals."""
+    left_out = HIDDEN | {"proposed_change", "created_by", "returned"} | set(kind.personal)
     return {"id": image["id"], "kind": kind.name} | {n: v for n, v in image.items() if n not in left_out and v is not None}
 
 

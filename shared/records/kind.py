@@ -11,13 +11,15 @@ from marshmallow import RAISE, Schema, fields, pre_load
 
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
-from shared.errors import Fault, Invalid
+from shared.errors import Fault, Invalid, KechuangError
+from shared.records import spells
 from shared.records.document import Record
 from shared.records.workflow import Context, Image, Workflow
 
 STAFF = frozenset(set(Role) - {Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP, Role.TALENT, Role.SYSADMIN, Role.VIEWER})
 OWNERS = frozenset({Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP})
 EVERY_FIELD = frozenset({"*"})
+ATTACHED = "attached"  # what is attached to a record: [{id, purpose, media_type, size_bytes, sha256, at}]
 EDITABLE: Mapping[str, frozenset[str]] = dict.fromkeys(("draft", "returned", "recorded"), EVERY_FIELD)
 
 
@@ -80,6 +82,10 @@ class Kind:
     public_states: frozenset[str] = frozenset()  # 公示: whoever is signed in may see it, and object
     unseen: frozenset[str] = frozenset()  # actions open also to those who do not see the record: an objection to a public notice
     search_field: str = "name"
+    taken: Callable[[Image, str], KechuangError] | None = None  # (who holds the identity, path of the kind): what a second poster is told
+    reopens: frozenset[str] = frozenset()  # states in which a record is over, and its identity free for a new file
+    attaches: tuple[str, ...] = ()  # purposes of what its owner may attach
+    on_day: Callable[[Image, str], Image] | None = None  # fields that follow from a past or future day
     ends: Callable[[Image], str | None] | None = None  # the first day on which it no longer counts, see `endings`: `ends_on`
 
     def new_state(self, principal: Principal, image: Image) -> str:
@@ -88,9 +94,20 @@ class Kind:
             return self.initial(principal, image)
         return "verified" if principal.has(Role.DATA_FEED) else "recorded"
 
+    def identifier(self, body: Image) -> str:
+        """The natural key that a valid body names, as stored."""
+        return str(self.schema.fields[self.natural_key].deserialize(body[self.natural_key])) if self.natural_key else ""
+
     def counts(self, state: str) -> bool:
         """Whether a record in this state counts."""
         return state in self.workflow.counting
+
+    def in_effect(self, image: Image, day: str) -> bool:
+        """Whether it counted on a day, as far as is known now: begun, in a counting state, and not ended."""
+        first = spells.day_of(image.get(self.first_day)) if self.first_day else None
+        end = self.ends(image) if self.ends is not None else None
+        state = spells.value_on(image.get("states") or [], day)
+        return self.counts(state) and (first or "") <= day and (end is None or day < end)
 
 
 def missing(schema: Schema, image: Image) -> list[Fault]:

@@ -74,7 +74,7 @@ def scope_of(records: Records, kind: Kind) -> Image:
         mine.append(_of_town(records, kind, principal.town))
     if principal.has(*kind.owners):
         mine.append({"created_by": principal.actor})
-        mine += [{name: principal.enterprise} for name in kind.owner_fields if principal.enterprise]
+        mine += [{name: {"$in": sorted(principal.enterprises)}} for name in kind.owner_fields if principal.enterprises]
     if not mine:
         raise Forbidden(f"{kind.name} may be read by: {', '.join(sorted(kind.readers))}")
     return {"$or": mine}

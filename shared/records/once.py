@@ -17,6 +17,7 @@ from shared.records.store import Store
 from shared.records.workflow import Image
 
 Answer = tuple[Image, int]
+EXISTS = Fault("", "duplicate", "已存在 exists already")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def guarded(store: Store, work: Callable[[Any], Answer], once: Once | None, prin
         remembered = _recall(store, once, principal)
         if remembered:
             return remembered
-        raise Conflict(taken, faults=[Fault("", "duplicate", "已存在 exists already")]) from None
+        raise Conflict(taken, faults=[EXISTS]) from None
 
 
 def _recall(store: Store, once: Once | None, principal: Principal) -> Answer | None:

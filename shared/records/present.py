@@ -28,9 +28,12 @@ def shown(kind: Kind, image: Image, sealer: Sealer, as_of: str | None = None, to
     if as_of:
         body["as_of"] = as_of
         body["state"] = spells.value_on(image.get("states") or [], as_of)
+        body["in_effect"] = kind.in_effect(image, as_of)
         for name, field in kind.spelled.items():
             if image.get(field):
                 body[name] = spells.value_on(image[field], as_of)
+        if kind.on_day is not None:
+            body |= kind.on_day(image, as_of)
     return {name: body[name] for name in FIRST} | {name: value for name, value in body.items() if name not in FIRST}
 
 
@@ -40,7 +43,7 @@ def version_of(change: Image, before: Image) -> Image:
         "version": change["version"], "action": change["action"], "actor": change["actor"], "role": change["role"],
         "time": change["time"], "reason": change["reason"], "effective_on": change["effective_on"], "hash": change["hash"],
         "diff": difference(before, change["after"]), "record": change["after"],
-    }
+    } | ({"faults": change["faults"]} if change.get("faults") else {})
 
 
 def difference(before: Image, after: Image) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from shared.records.kind import Kind
 from shared.records.personal import Sealer
 from shared.records.refusals import watch
 from shared.records.reveal import mount_reveals
+from shared.records.review import mount_review
 from shared.records.write import Records
 from shared.standards.codes import CODES
 from shared.telemetry import configure_logging
@@ -74,6 +75,7 @@ def create_app(service: str, kinds: Iterable[Kind], environ: Mapping[str, str]) 
     mount_kinds(app, records, imports, CODES)
     mount_reveals(app, records, settings.reveals_per_hour)
     mount_audit(app, records)
+    mount_review(app, records)
     app.extensions["ready_checks"].append(database_answers(records.client))
     return app
 

@@ -9,9 +9,9 @@ from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.errors import Conflict, Fault, Forbidden, Invalid, NotFound, RuleBroken
 from shared.records import spells
-from shared.records.access import confirmers, owns
+from shared.records.access import confirmers, mine
 from shared.records.amend import patched
-from shared.records.kind import Kind, missing
+from shared.records.kind import ATTACHED, Kind, missing
 from shared.records.store import Store
 from shared.records.workflow import STAY, Context, Image, Request, Step
 
@@ -28,7 +28,7 @@ def step(store: Store, kind: Kind, old: Image, request: Request, principal: Prin
     _check_hands(kind, line, old, request, principal)
     if line.guard is not None:
         line.guard(old, request, context)
-    if line.proposes and not principal.has(Role.DATA_FEED):
+    if line.waits(old, request) and not principal.has(Role.DATA_FEED):
         if old.get("proposed_change"):
             raise Conflict("a proposed change waits for a decision already")
         asked = {name: value for name, value in asdict(request).items() if value is not None}
@@ -41,13 +41,12 @@ def step(store: Store, kind: Kind, old: Image, request: Request, principal: Prin
 def _check_hands(kind: Kind, line: Step, old: Image, request: Request, principal: Principal) -> None:
     if principal.has(Role.DATA_FEED) and kind.workflow.feed_always:
         return
-    if line.needs_reason and not (request.reason or "").strip():
+    if line.needs_reason and not (request.reason or "").strip() and not request.faults:
         raise Invalid("a reason is needed", faults=[Fault("/reason", "required", "必须说明理由")])
     if line.barred(old, principal):
         raise Forbidden("another person must do this: you already acted on this file",
                         faults=[Fault("/action", "same_hand", "须由他人办理")])
-    mine = owns(kind, old, principal) or old["created_by"] == principal.actor
-    if principal.has(*kind.owners) and line.by <= kind.owners and not mine:
+    if principal.has(*kind.owners) and line.by <= kind.owners and not mine(kind, old, principal):
         raise NotFound("no such record for this caller")
 
 
@@ -57,6 +56,7 @@ def take(
     """Take a line of the table for a caller who may."""
     fresh = json.loads(json.dumps(old))
     day = request.effective_on or context.today.isoformat()
+    _tell_faults(kind, fresh, line, request, context)
     if line.action in ("submit", "approve") and kind.draft_needs:
         lacking = missing(kind.schema, fresh | dict.fromkeys(fresh.get("sealed") or (), "sealed"))
         if lacking:
@@ -69,7 +69,23 @@ def take(
     if fresh["state"] != (old["state"] if line.to == STAY else line.to):  # an effect may decide where a line leads
         fresh["states"] = spells.changed(old.get("states") or [], fresh["state"], day)
     fresh["hands"] = [*(fresh.get("hands") or []), {"action": line.action, "actor": principal.actor, "at": context.now}]
-    return store.replace(kind, old, fresh, line.action, principal, context, request.reason, request.effective_on)
+    return store.replace(kind, old, fresh, line.action, principal, context, request.reason, request.effective_on, request.faults)
+
+
+def _tell_faults(kind: Kind, fresh: Image, line: Step, request: Request, context: Context) -> None:
+    """A return says what is wrong, field by field; the file carries it until it is handed in again. Raises Invalid."""
+    if request.faults and line.action != "return":
+        raise Invalid("only a return names faults", faults=[Fault("/faults", "not_allowed", "仅退回时可填")])
+    unknown = [
+        Fault(f"/faults/{n}/pointer", "unknown", f"没有该字段 no such field: {fault['pointer']}")
+        for n, fault in enumerate(request.faults or ()) if fault["pointer"].split("/")[1] not in {*kind.schema.fields, ATTACHED}
+    ]
+    if unknown:
+        raise Invalid("the return names fields that the record has not", faults=unknown)
+    if line.action == "return":
+        fresh["returned"] = {"at": context.now, "reason": request.reason, "faults": request.faults or []}
+    elif line.action == "submit":
+        fresh.pop("returned", None)
 
 
 def decide(store: Store, kind: Kind, old: Image, request: Request, principal: Principal, context: Context) -> Image:
@@ -89,8 +105,13 @@ def decide(store: Store, kind: Kind, old: Image, request: Request, principal: Pr
         line = kind.workflow.find(old["state"], asked.action)
         if line is None:
             raise RuleBroken(f"{asked.action} is no longer possible from {old['state']}")
+        if not line.other_hand and line.barred(old, principal):
+            raise Forbidden("another person must decide: you already acted on this file",
+                            faults=[Fault("/action", "same_hand", "须由他人办理")])
         if line.guard is not None:
             line.guard(old, asked, context)
+        proposed = {"action": f"propose_{asked.action}", "actor": proposal["by"], "at": proposal["at"]}
+        base["hands"] = [*(old.get("hands") or []), proposed]
         return take(store, kind, base, line, asked, principal, context)
     patch = dict(proposal["patch"])
     if proposal.get("sealed"):

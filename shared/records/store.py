@@ -11,7 +11,7 @@ from shared.auth.principal import Principal
 from shared.clock import Clock
 from shared.errors import NotFound, StaleVersion
 from shared.mongo import Client, ensure_collection
-from shared.records.access import visible
+from shared.records.access import entitled, visible
 from shared.records.access_log import COLLECTION as ACCESS_LOG
 from shared.records.access_log import AccessLog
 from shared.records.change import change_document
@@ -70,6 +70,13 @@ class Store:
             raise NotFound(f"no {kind.name} {record_id}" if image is None else "no such record for this caller")
         return image
 
+    def open(self, kind: Kind, record_id: str, principal: Principal) -> Image:
+        """An image whose file the caller may open: its history, its attachments. Raises NotFound."""
+        image = self.get(kind, record_id, principal)
+        if not entitled(kind, image, principal, self.find):
+            raise NotFound("the file is not open to this caller")
+        return image
+
     def current(self, kind: Kind, record_id: str, expected: int, principal: Principal, action: str | None = None) -> Image:
         """The image at the version that the caller saw, for an action on it. Raises NotFound, StaleVersion."""
         old = self.find(kind.name, record_id) if action in kind.unseen else None
@@ -91,11 +98,11 @@ class Store:
 
     def replace(
         self, kind: Kind, old: Image, fresh: Image, action: str, principal: Principal, context: Context,
-        reason: str | None = None, effective_on: str | None = None,
+        reason: str | None = None, effective_on: str | None = None, faults: list[dict[str, str]] | None = None,
     ) -> Image:
         """Put the next version in the place of the one read, with its change. Raises StaleVersion if it moved meanwhile."""
         fresh = dict(fresh) | {"version": old["version"] + 1, "recorded_at": context.now}
-        change = change_document(kind, fresh, action, principal, context, reason, effective_on, old)
+        change = change_document(kind, fresh, action, principal, context, reason, effective_on, old, faults)
         swapped = self.database[collection_of(kind)].find_one_and_replace(
             {"_id": old["id"], "version": old["version"]}, to_store(fresh), return_document=ReturnDocument.AFTER
         )

@@ -73,6 +73,8 @@ class Request:
     amount_fen: int | None = None
     doc_no: str | None = None
     cause: str | None = None
+    faults: list[dict[str, str]] | None = None  # of a return: [{pointer, message}], a reason for each field
+    working_days: int | None = None  # of a public notice
 
 
 Effect = Callable[[Image, Request, Context], None]
@@ -83,7 +85,8 @@ Guard = Callable[[Image, Request, Context], None]  # raises; asked when a step i
 class Step:
     """One line of the table.
 
-    `second_hand`: nobody who already touched the file may do it (S1, S2, S7); `other_hand`: not whoever acted last.
+    `second_hand`: nobody who already touched the file may do it (S1, S2, S7); `other_hand`: not whoever acted last;
+    `apart`: nobody who took one of these actions on it (whoever returned a file may look at it again).
     `stays`: whether the state stays as it is this time (one of several accreditations revoked).
     """
 
@@ -94,15 +97,22 @@ class Step:
     needs_reason: bool = False
     second_hand: bool = False
     other_hand: bool = False
-    proposes: bool = False  # by anyone but a feed it waits for a second person's confirm_change
+    apart: frozenset[str] = frozenset()
+    proposes: bool | Callable[[Image, Request], bool] = False  # by anyone but a feed it waits for a second person's confirm_change
     guard: Guard | None = None
     effect: Effect | None = None
     stays: Callable[[Image, Request, Context], bool] = lambda image, request, context: False
 
     def barred(self, image: Image, principal: Principal) -> bool:
         """Whether the caller acted on the file in a way that leaves this step to another person."""
-        hands = [hand["actor"] for hand in image.get("hands") or ()]
-        return principal.actor in (hands if self.second_hand else hands[-1:] if self.other_hand else ())
+        hands = image.get("hands") or []
+        concerned = hands if self.second_hand else hands[-1:] if self.other_hand else ()
+        earlier = {hand["actor"] for hand in concerned} | {hand["actor"] for hand in hands if hand["action"] in self.apart}
+        return principal.actor in earlier
+
+    def waits(self, image: Image, request: Request) -> bool:
+        """Whether the step is only proposed, for a second person to confirm."""
+        return self.proposes(image, request) if callable(self.proposes) else self.proposes
 
 
 def step(from_: str | tuple[str, ...], action: str, to: str, by: Role | tuple[Role, ...], **more: Any) -> Step:
@@ -155,6 +165,11 @@ def first_day(image: Image, request: Request, context: Context) -> str:
 VERIFYING = frozenset({"verify", "reinstate"})
 
 
+def verify(image: Image, request: Request, context: Context) -> None:
+    """What is verified was so from the record's first day, not since the click: a past day is told accordingly."""
+    image["states"] = spells.opened(image["state"], image["states"][0]["from"])
+
+
 def revoke(image: Image, request: Request, context: Context) -> None:
     """The record stops counting from the effective day; one that nobody had verified yet never counted."""
     verified = image["states"][0]["value"] == "verified" or any(hand["action"] in VERIFYING for hand in image.get("hands") or ())
@@ -187,7 +202,7 @@ def fact_workflow(
     """A verified fact: one person records, another verifies; a revocation has its first day and can be taken back."""
     return Workflow(
         (
-            step("recorded", "verify", "verified", verifiers, second_hand=True),
+            step("recorded", "verify", "verified", verifiers, second_hand=True, effect=verify),
             step(("recorded", "verified"), "revoke", "revoked", verifiers, needs_reason=True, effect=revoke_effect),
             step("revoked", "reinstate", "verified", verifiers, needs_reason=True, other_hand=True, effect=reinstate),
             *extra,

@@ -6,14 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from shared.auth.principal import Principal
-from shared.errors import Forbidden
+from shared.errors import Conflict, Forbidden
 from shared.mongo import transact
 from shared.records import steps
 from shared.records.amend import amend
 from shared.records.content import unsealed
-from shared.records.create import GIVEN, given, new_record
+from shared.records.create import GIVEN, given, new_record, reopened
 from shared.records.kind import Kind
-from shared.records.once import Answer, Once, guarded, remember
+from shared.records.once import EXISTS, Answer, Once, guarded, remember
 from shared.records.store import Store
 from shared.records.work import TransactionWork
 from shared.records.workflow import Context, Image, Request
@@ -31,13 +31,24 @@ class Records(Store):
             raise Forbidden(f"{kind.name} may be posted by: {', '.join(sorted(kind.posters))}")
 
         def work(_: Any) -> Answer:
-            image, change = self.new(kind, body, principal, self.context(principal, writes=True))
-            self.insert(kind, [(image, change)])
+            context = self.context(principal, writes=True)
+            image, change = self.new(kind, body, principal, context)
+            over = self.find(kind.name, image["id"]) if kind.reopens else None
+            if over is not None and over["state"] in kind.reopens:
+                image = self.replace(kind, over, reopened(over, image), "post", principal, context)
+            else:
+                self.insert(kind, [(image, change)])
             remember(self, once, image, principal)
             return image, 201
 
         with self._line(kind):
-            return guarded(self, work, once, principal, f"{kind.name} with this identity exists already")
+            try:
+                return guarded(self, work, once, principal, f"{kind.name} with this identity exists already")
+            except Conflict as conflict:
+                if kind.taken is None or conflict.faults[:1] != [EXISTS]:
+                    raise
+                holder = self.find(kind.name, kind.identifier(body))
+                raise (kind.taken(holder, f"/{self.service}/v1/{kind.name}") if holder else conflict) from None
 
     def new(self, kind: Kind, body: Image, principal: Principal, context: Context) -> tuple[Image, Image]:
         """The image and change document of a new record, not stored yet."""

@@ -32,15 +32,17 @@ def language() -> str:
 
 def problem(error: KechuangError) -> Response:
     """The answer for an expected error; names all faults at once."""
-    return _answer(error.status, error.code, error.message, error.faults, error.retry_after_s)
+    return _answer(error.status, error.code, error.message, error.faults, error.retry_after_s, error.facts)
 
 
-def _answer(status: int, code: str, detail: str, faults: list[Fault], retry_after_s: int | None = None) -> Response:
+def _answer(
+    status: int, code: str, detail: str, faults: list[Fault], retry_after_s: int | None = None, facts: dict[str, Any] | None = None
+) -> Response:
     g.problem_code = code  # for whoever notes what was refused
     zh, en = TITLES.get(status, ("错误", "Error"))
     body: dict[str, Any] = {
         "type": f"urn:kechuang:problem:{code}", "title": en if language() == "en" else zh, "status": status, "code": code,
-        "detail": detail, "errors": [{"pointer": f.pointer, "code": f.code, "message": f.message} for f in faults],
+        "detail": detail, "errors": [{"pointer": f.pointer, "code": f.code, "message": f.message} for f in faults], **(facts or {}),
     }
     # A detail may quote what cannot be written, or what must not be: an address or a field's name that is a person's number.
     text = citizen_id.hidden(json.dumps(body, ensure_ascii=False)).encode("utf-8", "replace")
