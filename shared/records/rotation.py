@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gridfs
+from bson import ObjectId
 from cryptography.exceptions import InvalidTag
 from pymongo.collection import Collection
 
 from shared.mongo import Document
+from shared.records.attachments import BUCKET, COLLECTION
 from shared.records.image import collection_of
 from shared.records.kind import Kind
 from shared.records.write import Records
@@ -91,17 +93,27 @@ def _one(records: Records, collection: Collection[Document], path: str, context:
 
 
 def _files(records: Records) -> int:
-    """Uploaded files and result files: a sealed copy takes the place of the one under an old key."""
-    bucket, done = gridfs.GridFSBucket(records.database, "import_files"), 0
-    for job in records.database.imports.find({"expires": {"$exists": True}}, {"file": 1, "results": 1}):
+    """Uploaded files, result files and attachments: a sealed copy takes the place of the one under an old key."""
+    imports, attachments, done = records.database.imports, records.database[COLLECTION], 0
+    for job in imports.find({"expires": {"$exists": True}}, {"file": 1, "results": 1}):
         for path, file_id in (("file", job["file"]), *((f"results.{name}", one) for name, one in job["results"].items())):
-            with bucket.open_download_stream(file_id) as raw:
-                if raw.read(len(records.sealer.key_id)).decode("ascii", "replace") == records.sealer.key_id:
-                    continue
-            with bucket.open_download_stream(file_id) as raw:
-                plain = b"".join(records.sealer.opened_file(raw))
-            fresh = bucket.upload_from_stream("import", records.sealer.sealed_file(plain))
-            swapped = records.database.imports.update_one({"_id": job["_id"], path: file_id}, {"$set": {path: fresh}}).modified_count
-            bucket.delete(file_id if swapped else fresh)
-            done += swapped
+            done += _file(records, "import_files", imports, job["_id"], path, file_id)
+    for attachment in attachments.find({}, {"file": 1}):
+        done += _file(records, BUCKET, attachments, attachment["_id"], "file", attachment["file"])
     return done
+
+
+def _file(
+    records: Records, of_bucket: str, named_in: Collection[Document], named_by: Any, path: str, file_id: ObjectId
+) -> int:
+    """Re-seal one file, unless it is sealed under the present key or what names it names another meanwhile."""
+    bucket = gridfs.GridFSBucket(records.database, of_bucket)
+    with bucket.open_download_stream(file_id) as raw:
+        if raw.read(len(records.sealer.key_id)).decode("ascii", "replace") == records.sealer.key_id:
+            return 0
+    with bucket.open_download_stream(file_id) as raw:
+        plain = b"".join(records.sealer.opened_file(raw))
+    fresh = bucket.upload_from_stream("sealed", records.sealer.sealed_file(plain))
+    swapped = named_in.update_one({"_id": named_by, path: file_id}, {"$set": {path: fresh}}).modified_count
+    bucket.delete(file_id if swapped else fresh)
+    return swapped

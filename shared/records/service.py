@@ -14,6 +14,8 @@ from shared.health import database_answers, serve_health
 from shared.mongo import connect
 from shared.records import import_worker
 from shared.records.anchors import Anchors
+from shared.records.attachment_routes import mount_attachments
+from shared.records.attachments import Attachments
 from shared.records.audit_routes import mount_audit
 from shared.records.blueprint import mount_kinds
 from shared.records.chores import Chore
@@ -76,6 +78,10 @@ def create_app(service: str, kinds: Iterable[Kind], environ: Mapping[str, str]) 
     mount_reveals(app, records, settings.reveals_per_hour)
     mount_audit(app, records)
     mount_review(app, records)
+    if any(kind.attaches for kind in records.kinds.values()):
+        attachments = Attachments(records)
+        attachments.ensure()
+        mount_attachments(app, attachments)
     app.extensions["ready_checks"].append(database_answers(records.client))
     return app
 

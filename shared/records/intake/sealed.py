@@ -22,9 +22,9 @@ SEALED_BYTES = BLOCK_BYTES + SEAL_BYTES
 class Files:
     """The sealed files of one service."""
 
-    def __init__(self, database: Database[Document], sealer: Sealer) -> None:
-        self.bucket = gridfs.GridFSBucket(database, "import_files")
-        self._index = database["import_files.files"]
+    def __init__(self, database: Database[Document], sealer: Sealer, bucket: str = "import_files") -> None:
+        self.bucket = gridfs.GridFSBucket(database, bucket)
+        self._index = database[f"{bucket}.files"]
         self.sealer = sealer
 
     def ensure(self) -> None:

@@ -1,0 +1,111 @@
+"""Routes of attachments: hand in a file, list, fetch and take off.
+
+What is served is never shown by a browser inside our pages: it is downloaded, its type is what its content is, and even
+opened by hand it may run nothing and ask for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Flask, Response, request
+
+from shared.auth.web import access, current_principal
+from shared.errors import Fault, Invalid, Unreadable
+from shared.records.access import mine
+from shared.records.attachments import FORMATS, LARGEST_BYTES, Attachments
+from shared.records.blueprint import EVERYONE
+from shared.records.kind import Kind
+from shared.web.json import idempotency_key, json_response
+from shared.web.openapi import document
+
+PIECE_BYTES = 64 * 1024
+FORM_BYTES = 64 * 1024  # what a multipart form may add to a file
+SAFE = {
+    "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def mount_attachments(app: Flask, attachments: Attachments) -> None:
+    """The routes of every kind to which something may be attached."""
+    for kind in attachments.records.kinds.values():
+        if kind.attaches:
+            _mount(app, kind, attachments)
+
+
+def _mount(app: Flask, kind: Kind, attachments: Attachments) -> None:
+    records = attachments.records
+
+    @access(*EVERYONE)
+    def attach(record_id: str) -> Response:
+        request.max_content_length = LARGEST_BYTES + FORM_BYTES
+        principal = current_principal()
+        records.get(kind, record_id, principal)  # before the body is read
+        told, purpose, pieces = _upload()
+        entry = attachments.add(kind, record_id, purpose, told, pieces, principal, idempotency_key())
+        answer = json_response(entry, 201)
+        answer.headers["Location"] = f"{base}/{record_id}/attachments/{entry['id']}"
+        return answer
+
+    @access(*EVERYONE)
+    def attached(record_id: str) -> Response:
+        return json_response({"items": attachments.listed(kind, record_id, current_principal()), "next": None})
+
+    @access(*EVERYONE)
+    def fetch(record_id: str, attachment_id: str) -> Response:
+        principal = current_principal()
+        entry, pieces = attachments.open(kind, record_id, attachment_id, principal)
+        image = records.get(kind, record_id, principal)
+        if not mine(kind, image, principal):
+            records.access_log.note_look(
+                principal, method="GET", route=f"{base}/<record_id>/attachments/<attachment_id>", kind=kind.name, record_id=record_id,
+                fields=[f"attached/{entry['purpose']}"],
+            )
+        answer = Response(pieces, content_type=entry["media_type"])
+        name = f"{entry['purpose']}-{entry['id']}.{FORMATS[entry['media_type']].ending}"
+        answer.headers.update(SAFE | {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(entry["size_bytes"])})
+        return answer
+
+    @access(*EVERYONE)
+    def detach(record_id: str, attachment_id: str) -> Response:
+        attachments.remove(kind, record_id, attachment_id, current_principal())
+        return Response(status=204)
+
+    base = f"/{records.service}/v1/{kind.name}"
+    many, one = f"{base}/<record_id>/attachments", f"{base}/<record_id>/attachments/<attachment_id>"
+    for path, method, verb, view, summary, status in (
+        (many, "POST", "attach", attach, "提交附件 (PDF, JPEG, PNG)", 201), (many, "GET", "attached", attached, "附件列表", 200),
+        (one, "GET", "fetch", fetch, "下载附件", 200), (one, "DELETE", "detach", detach, "删除附件", 204),
+    ):  # fmt: skip
+        app.add_url_rule(path, f"{kind.name}.{verb}", view, methods=[method])
+        names = [name for name in ("record_id", "attachment_id") if f"<{name}>" in path]
+        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+        if verb == "attach":
+            purposes = {"type": "string", "enum": list(kind.attaches)}
+            parameters.append({"name": "purpose", "in": "query", "schema": purposes})
+        spelled = path.replace("<", "{").replace(">", "}")
+        document(app, spelled, method.lower(), f"{kind.title or kind.name}: {summary}", tag=kind.name, status=status, parameters=parameters)
+
+
+def _upload() -> tuple[str, str, Iterator[bytes]]:
+    """The type that the client tells, the purpose, and the bytes: of a form's one file, or of the body itself."""
+    purpose = request.args.get("purpose") or (request.form.get("purpose") if request.mimetype == "multipart/form-data" else None)
+    if request.mimetype != "multipart/form-data":
+        return request.mimetype, _stated(purpose), _pieces(request.stream)
+    files = list(request.files.values())
+    if len(files) != 1:
+        raise Unreadable("send one file")
+    return files[0].mimetype, _stated(purpose), _pieces(files[0].stream)
+
+
+def _stated(purpose: str | None) -> str:
+    if not purpose:
+        raise Invalid("the attachment has faults", faults=[Fault("/purpose", "required", "须说明用途 its purpose is needed")])
+    return purpose
+
+
+def _pieces(stream: object) -> Iterator[bytes]:
+    read = getattr(stream, "read")  # noqa: B009 - an IO of either kind
+    while piece := read(PIECE_BYTES):
+        yield piece
