@@ -80,7 +80,7 @@ def _rests(records: Records, kind: Kind) -> Iterator[Rest]:
     yield from RESTS.get(kind.name, ())
     if kind.name == "enterprises":
         for other in records.kinds.values():
-            for field in other.owner_fields if other.name != kind.name else ():
+            for field in other.owner_fields if other.name not in (kind.name, "claims") else ():
                 yield Rest(other.name, field, "id", OF_FIRM)
 
 

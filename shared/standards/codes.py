@@ -67,6 +67,17 @@ CODES: dict[str, list[dict[str, str]]] = {
         rd_survey_units_obliged|R&D统计应统单位|R&D survey units obliged
         rd_survey_units_reported|R&D统计已报单位|R&D survey units reported
         hitech_zone_rank|高新区排名|Rank of the high-tech zone"""),
+    "claim_grounds": _list("""
+        successor|经办人更替|The former agent left
+        registered_by_other|被他人登记|Registered by somebody else
+        lost_account|账号遗失|The account is lost
+        other|其他|Other"""),
+    "attachment_purposes": _list("""
+        licence|营业执照|Business licence
+        authorisation|授权书|Letter of authorisation
+        address|住所证明|Proof of address
+        application|申报材料|Application papers
+        other|其他|Other"""),
     "recognition_categories": _list("highend|高端人才|High-end talent"),
     "team_categories": _list("hl_team|高水平创新创业团队|High-level team"),
 }

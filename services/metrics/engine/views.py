@@ -137,7 +137,7 @@ _ALL = (
     _kind(APPLICATIONS, "on", _no_end, "entry amount_fen days policy item month town_code"),  # one view an entry of its ledger
 )
 # Kinds of the same topics that no rule reads: their events are passed over, not buried as unknown.
-SILENT = frozenset({"policies", "offers", "budgets", "payment-batches"})
+SILENT = frozenset({"policies", "offers", "budgets", "payment-batches", "claims"})
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 BY_IDENTIFIER: dict[str, Kind] = {kind.name.replace("-", "_"): kind for kind in _ALL}
 

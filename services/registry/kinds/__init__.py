@@ -4,6 +4,7 @@ from services.registry.kinds import (
     above_scale_spell,
     agri_base,
     agri_variety,
+    claim,
     credit_line,
     enterprise,
     evidence_item,
@@ -35,5 +36,6 @@ KINDS: list[Kind] = [
         agri_variety,
         statistic,
         evidence_item,
+        claim,
     )
 ]

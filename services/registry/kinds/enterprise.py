@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import fields
 
+from services.registry.recusal import unbiased
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.clock import parse_instant
+from shared.errors import Conflict, Fault
 from shared.records import spells
 from shared.records.document import Record
 from shared.records.endings import of_spells
 from shared.records.fields import Code, CreditCode, Day, IndustryCode, Text, TownCode
-from shared.records.kind import OWNERS, Kind, RecordSchema, refuse
-from shared.records.workflow import Context, Image, Request, Workflow, first_day, step
+from shared.records.kind import Kind, RecordSchema, refuse
+from shared.records.workflow import Context, Image, Request, Step, Workflow, first_day, step
 
 COUNTING = ("active", "abnormal_listed")
+ENDED = ("deregistered", "moved_out", "licence_revoked", "merged")
 SPELLED = {
+    "name": "names",
     "town_code": "towns",
     "industry_code": "industries",
     "cluster_codes": "clusters",
     "in_hitech_zone": "in_hitech_zone_spells",
 }
-REVIEW = (Role.TOWN_REVIEWER, Role.BUREAU_REVIEWER)
+TOWN, BUREAU = Role.TOWN_REVIEWER, Role.BUREAU_REVIEWER
+SHORT_NAME = 6  # of more characters than that the last two are shown: the form of company
+HANDED_IN = frozenset({"post", "submit"})  # S1: whoever did this reviews nothing of it
 
 
 class Enterprise(Record):
@@ -62,13 +70,33 @@ def prepare(image: Image, old: Image | None, context: Context) -> None:
     for name, field in SPELLED.items():
         if image.get(name) is not None and not image.get(field):
             image[field] = spells.opened(image[name], began)
+    if former := _former_names(image):
+        image["former_names"] = former
     image.setdefault("alive", [])
-    if old is None and image["state"] in (*COUNTING, "deregistered", "moved_out", "licence_revoked", "merged"):
-        image["alive"] = spells.opened(True, began)
-        if image["state"] not in COUNTING:
-            image["alive"] = spells.closed(image["alive"], last_day_of_history(image) or context.today.isoformat())
-    elif old is not None and len(image["alive"]) == 1 and image["alive"][0]["to"] is None:
+    if old is None:
+        _first_spells(image, began, context.today.isoformat())
+    elif len(image["alive"]) == 1 and image["alive"][0]["to"] is None:
         _shift_start(image, old, began)
+
+
+def _first_spells(image: Image, began: str, today: str) -> None:
+    """A living enterprise lives since it began, one that ended did so until then; a file under way begins today."""
+    state = image["state"]
+    if state not in (*COUNTING, *ENDED):
+        image["states"] = spells.opened(state, today)
+        return
+    image["alive"] = spells.opened(True, began)
+    image["states"] = spells.opened(state if state in COUNTING else "active", began)
+    if state in ENDED:
+        ended = last_day_of_history(image) or today
+        image["alive"] = spells.closed(image["alive"], ended)
+        image["states"] = spells.changed(image["states"], state, ended)
+
+
+def _former_names(image: Image) -> list[str]:
+    """The names that it had, as given and as its changes of name left them."""
+    had = [*(image.get("former_names") or []), *(spell["value"] for spell in image.get("names") or ())]
+    return [name for name in dict.fromkeys(had) if name != image.get("name")]
 
 
 def last_day_of_history(image: Image) -> str | None:
@@ -114,9 +142,12 @@ def come_back(image: Image, request: Request, context: Context) -> None:
 
 
 def into_another(image: Image, request: Request, context: Context) -> None:
-    """The enterprise that it goes into must exist."""
-    if not request.into or request.into == image["id"] or context.work.hold("enterprises", request.into) is None:
+    """The enterprise that it goes into must exist, and go on existing."""
+    into = context.work.hold("enterprises", request.into) if request.into and request.into != image["id"] else None
+    if into is None:
         raise refuse("/into", "unknown", "并入的企业不存在 no such enterprise")
+    if into["state"] not in COUNTING:
+        raise refuse("/into", "not_counting", f"并入的企业不在存续状态 it is {into['state']}")
 
 
 def merge(image: Image, request: Request, context: Context) -> None:
@@ -125,20 +156,36 @@ def merge(image: Image, request: Request, context: Context) -> None:
     end(image, request, context)
 
 
+def review(from_: str, action: str, to: str, by: Role, **more: Any) -> Step:
+    """A step of a review: not by who handed the file in (S1), nor at the bureau by who saw it for the town (S2)."""
+    return step(from_, action, to, by, apart=HANDED_IN if by == TOWN else HANDED_IN | {"recommend"}, guard=unbiased, **more)
+
+
+def taken(holder: Image, path: str) -> Conflict:
+    """What a second registrant is told: enough to know the file as one's own, not who opened it, and how to claim it."""
+    name = str(holder["name"])
+    shown = 2 if len(name) > SHORT_NAME else 0
+    hint = {"name": f"{name[:1]}{'*' * (len(name) - 1 - shown)}{name[len(name) - shown:]}", "state": holder["state"]}
+    said = f"该统一社会信用代码已登记({hint['name']}); 如系本企业, 请认领 registered already; if it is yours, claim it"
+    facts = {"hint": hint, "claim": f"{path}/{holder['id']}/claims"}
+    return Conflict(said, faults=[Fault("/uscc", "duplicate", said)], facts=facts)
+
+
 WORKFLOW = Workflow(
     (
-        step(("draft", "returned"), "submit", "submitted", tuple(OWNERS)),
-        step("submitted", "recommend", "bureau_review", Role.TOWN_REVIEWER, second_hand=True),
-        step(("submitted", "bureau_review"), "return", "returned", REVIEW, needs_reason=True),
-        step("bureau_review", "approve", "active", Role.BUREAU_REVIEWER, second_hand=True, effect=come_alive),
-        step(("submitted", "bureau_review"), "reject", "rejected", REVIEW, needs_reason=True, second_hand=True),
-        step("active", "list_abnormal", "abnormal_listed", Role.BUREAU_REVIEWER),
-        step("abnormal_listed", "unlist_abnormal", "active", Role.BUREAU_REVIEWER),
-        step(COUNTING, "move_out", "moved_out", Role.BUREAU_REVIEWER, proposes=True, effect=end),
-        step("moved_out", "move_in", "active", Role.BUREAU_REVIEWER, proposes=True, guard=left_before, effect=come_back),
-        step(COUNTING, "deregister", "deregistered", Role.BUREAU_REVIEWER, proposes=True, effect=end),
-        step(COUNTING, "revoke_licence", "licence_revoked", Role.BUREAU_REVIEWER, proposes=True, effect=end),
-        step(COUNTING, "merge", "merged", Role.BUREAU_REVIEWER, proposes=True, guard=into_another, effect=merge),
+        step(("draft", "returned"), "submit", "submitted", Role.ENTERPRISE_AGENT),
+        review("submitted", "recommend", "bureau_review", TOWN),
+        review("submitted", "return", "returned", TOWN, needs_reason=True),
+        review("bureau_review", "return", "returned", BUREAU, needs_reason=True),
+        review("bureau_review", "approve", "active", BUREAU, effect=come_alive),
+        review("bureau_review", "reject", "rejected", BUREAU, needs_reason=True),
+        step("active", "list_abnormal", "abnormal_listed", ()),  # the market bureau's feed alone
+        step("abnormal_listed", "unlist_abnormal", "active", ()),
+        step(COUNTING, "move_out", "moved_out", BUREAU, proposes=True, effect=end),
+        step("moved_out", "move_in", "active", BUREAU, proposes=True, guard=left_before, effect=come_back),
+        step(COUNTING, "deregister", "deregistered", BUREAU, proposes=True, effect=end),
+        step(COUNTING, "revoke_licence", "licence_revoked", BUREAU, proposes=True, effect=end),
+        step(COUNTING, "merge", "merged", BUREAU, proposes=True, guard=into_another, effect=merge),
     ),
     counting=frozenset(COUNTING),
     feed_always=False,
@@ -170,5 +217,9 @@ KIND = Kind(
     posters=frozenset({Role.DATA_FEED, Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP}),
     personal=("legal_rep_name", "contact_name", "contact_phone"),
     revealers=frozenset({Role.BUREAU_REVIEWER, Role.DPO}),
+    indexes=(("agents",),),
+    taken=taken,
+    reopens=frozenset({"rejected"}),
+    attaches=("licence", "address", "other"),
     ends=of_spells("alive"),
 )

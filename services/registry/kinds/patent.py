@@ -69,6 +69,12 @@ def subject_keys(image: Image) -> list[str]:
     return list(dict.fromkeys([image["first_patentee_uscc"], *(spell["value"] for spell in image["holders"])]))
 
 
+def in_force_on(image: Image, day: str) -> Image:
+    """A patent that lapsed for a while was not in effect then."""
+    verified = spells.value_on(image["states"], day) == "verified"
+    return {"in_effect": verified and bool(spells.value_on(image["in_force"], day))}
+
+
 BUREAU = (Role.BUREAU_REVIEWER,)
 WORKFLOW = fact_workflow(
     extra=(
@@ -92,5 +98,6 @@ KIND = Kind(
     first_day="granted_on",
     owner_fields=("first_patentee_uscc",),
     spelled={"first_patentee_uscc": "holders"},
+    on_day=in_force_on,
     ends=of_spells("in_force"),
 )
