@@ -9,7 +9,9 @@ from flask import Flask
 
 from services.registry.claims import mount_claims
 from services.registry.consequences import mount_consequences
+from services.registry.experts import mount_experts
 from services.registry.kinds import KINDS
+from services.registry.publicity import mount_publicity
 from services.registry.recusal import mount_recusal
 from shared.records import service
 from shared.records.attachments import Attachments
@@ -24,6 +26,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     mount_consequences(app, records)
     mount_claims(app, records)
     mount_recusal(app, records)
+    mount_experts(app, records)
+    mount_publicity(app, records)
     return app
 
 

@@ -26,6 +26,8 @@ START = "2026-06-30T08:00:00+08:00"
 COUNT = "hnte_count"
 FIRMS_BEFORE = 20
 PASSPHRASE = "一把钥匙"
+SCAN = b"%PDF-1.4\n" + bytes(range(256)) * 40 + b"\n%%EOF\n"
+ATTACHMENTS = f"/registry/v1/enterprises/{uscc(9000)}/attachments"
 PERSON = {"name": "测试人", "id_kind": "citizen_id", "id_number": citizen_id(7)}
 
 
@@ -61,6 +63,7 @@ class Told:
     early: int = 0  # a sequence that a client had seen by then
     late: int = 0  # and one from after the backup
     person: Any = None
+    scan: str = ""  # path of a scan that was attached
     note: str = ""  # what the command said
     manifest: Manifest | None = None
     folder: Path = Path()
@@ -105,6 +108,7 @@ def lost(log_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Told:
     writer, told = Writer(stack), Told(folder=folder / "backup")
     try:
         stack.post("/registry/v1/enterprises", enterprise(9000))
+        told.scan = stack.request("POST", ATTACHMENTS, params={"purpose": "licence"}, content=SCAN).headers["Location"]
         body = introduction(PERSON["id_number"], PERSON["name"], uscc(9000), "441502100", "2026-03-01")
         told.person = stack.post("/incentives/v1/introductions", body)
         writer.start()
@@ -166,6 +170,10 @@ def test_the_restored_stack_reads_what_was_sealed_and_knows_its_users(lost: Told
     assert found["person"] == lost.person["person"]
     again = introduction(PERSON["id_number"], PERSON["name"], uscc(9000), "441502100", "2026-03-01")
     assert restored.post("/incentives/v1/introductions", again)["duplicate_person"] is True  # known by the same key as then
+
+
+def test_a_scan_comes_back_as_it_was(lost: Told, restored: Stack) -> None:
+    assert restored.request("GET", lost.scan).content == SCAN
 
 
 def test_time_goes_on_from_where_it_stood(restored: Stack) -> None:

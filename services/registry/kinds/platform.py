@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
+from services.registry.experts import new_panel, panel_is_whole
+from services.registry.kinds import public_notice
 from services.registry.kinds.transfer import has_receiver, receiver
+from services.registry.recusal import all_of, unbiased
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
-from shared.errors import Invalid, RuleBroken
+from shared.errors import Invalid
 from shared.records import spells
 from shared.records.document import Record
 from shared.records.fields import Code, CreditCode, Day, Text, TownCode
 from shared.records.image import faults_of
 from shared.records.kind import OWNERS, Kind, RecordSchema, refuse
-from shared.records.workflow import STAY, Context, Image, Request, Workflow, first_day, step
+from shared.records.workflow import STAY, Context, Guard, Image, Request, Step, Workflow, first_day, step
 from shared.standards.codes import members
 
 LEVELS = members("levels")
 COUNTING = ("accredited", "rectifying")
-UNDER_WAY = ("submitted", "town_recommended", "formal_review", "expert_review", "proposed")
+AT_BUREAU = ("town_recommended", "formal_review", "expert_review", "proposed")
+UNDER_WAY = ("submitted", *AT_BUREAU)
+EXTERNAL = frozenset({"municipal", "provincial", "national"})  # granted outside the district: what is recorded here is a 文号
 
 
 class Platform(Record):
@@ -61,6 +68,8 @@ def prepare(image: Image, old: Image | None, context: Context) -> None:
     for grant in given:
         if grant.get("supersedes"):
             _supersede(given, grant)
+    if old is None and image["state"] == "publicity" and not image.get("publicity"):  # a feed brings a posted notice along
+        public_notice.publish(image, Request("publish"), context)
     began = min((grant["granted_on"] for grant in given), default=context.today.isoformat())
     if old is None:
         image["states"] = spells.opened(image["state"], began)
@@ -88,12 +97,49 @@ def _granted(request: Request) -> Image:
     return dict(request.accreditation or {})
 
 
-def accredit(image: Image, request: Request, context: Context) -> None:
-    """The accreditation is recorded, with its document."""
+def is_granted(image: Image, request: Request, context: Context) -> None:
+    """What is proposed is a whole accreditation."""
+    _granted(request)
+
+
+def names_external(image: Image, request: Request) -> bool:
+    """A 文号 of an authority above the district is recorded by one person and verified by another (D.2)."""
+    return (request.accreditation or {}).get("level") in EXTERNAL
+
+
+def alone_on_external(image: Image, request: Request) -> bool:
+    """So it is with an approver's, unless it is the very one that a reviewer recorded when proposing the platform."""
+    return names_external(image, request) and request.accreditation != image.get("proposed_accreditation")
+
+
+def begin_review(image: Image, request: Request, context: Context) -> None:
+    """A review by experts, anew where an objection led to it."""
+    public_notice.uphold(image, request, context)
+    new_panel(image)
+
+
+def propose(image: Image, request: Request, context: Context) -> None:
+    """拟认定, perhaps with the accreditation to be granted, or that an authority above the district has granted already."""
     if request.accreditation:
-        image["accreditations"] = [*(image.get("accreditations") or []), _granted(request)]
+        image["proposed_accreditation"] = _granted(request)
+
+
+def give_back(image: Image, request: Request, context: Context) -> None:
+    """What was objected to or proposed is over with the return."""
+    public_notice.uphold(image, request, context)
+    image.pop("proposed_accreditation", None)
+
+
+def accredit(image: Image, request: Request, context: Context) -> None:
+    """The accreditation that is named, else what a reviewer or the host recorded: two hands either way."""
+    proposed = image.pop("proposed_accreditation", None)
+    grant = _granted(request) if request.accreditation else proposed
+    if grant:
+        image["accreditations"] = [grant]
     elif not image.get("accreditations"):
         raise refuse("/accreditation", "required", "必须给出认定级别与文号 the accreditation is needed")
+    granted = min(grant["granted_on"] for grant in image["accreditations"])
+    image["states"] = spells.changed(image["states"], image["state"], request.effective_on or granted)
     prepare(image, image, context)
 
 
@@ -129,7 +175,9 @@ def _lapsed(grant: Image, day: str) -> bool:
 
 
 def end_all(image: Image, request: Request, context: Context) -> None:
-    """Every accreditation ends on the effective day."""
+    """Every accreditation ends on the effective day; of a platform that never was accredited none ever held."""
+    if not any(spell["value"] in COUNTING for spell in image["states"]):
+        image["accreditations"] = [grant | {"ended_on": grant["granted_on"]} for grant in image.get("accreditations") or ()]
     revoke(image, Request(request.action, effective_on=first_day(image, request, context)), context)
 
 
@@ -140,40 +188,36 @@ def transfer(image: Image, request: Request, context: Context) -> None:
     image["host_uscc"] = into
 
 
-def objected(image: Image, request: Request, context: Context) -> None:
-    """公示 is stopped by an objection; its text stays with the history."""
-    image["objection"] = {"from": context.now, "to": None}
-
-
-def is_open(image: Image, request: Request, context: Context) -> None:
-    """Only an open objection is resolved: without one a platform goes through its expert review."""
-    if not image.get("objection") or image["objection"]["to"]:
-        raise RuleBroken("there is no open objection to resolve")
-
-
-def resolved(image: Image, request: Request, context: Context) -> None:
-    """公示 begins anew."""
-    image["objection"] = image["objection"] | {"to": context.now}
-
-
-BUREAU = Role.BUREAU_REVIEWER
+TOWN, BUREAU = Role.TOWN_REVIEWER, Role.BUREAU_REVIEWER
+HANDED_IN = frozenset({"post", "submit"})  # S1
 ANYBODY = tuple(set(Role) - {Role.AUDITOR, Role.SYSADMIN, Role.METRICS, Role.DPO})
+
+
+def review(from_: str | tuple[str, ...], action: str, to: str, needs: Guard | None = None, **more: Any) -> Step:
+    """A step of the bureau's review: not by who handed the file in (S1) or saw it for the town (S2), nor who is biased (S5)."""
+    guard = all_of(unbiased, needs) if needs else unbiased
+    return step(from_, action, to, BUREAU, apart=HANDED_IN | {"recommend"}, guard=guard, **more)
+
+
 WORKFLOW = Workflow(
     (
         step("draft", "submit", "submitted", tuple(OWNERS)),
-        step("submitted", "recommend", "town_recommended", Role.TOWN_REVIEWER, second_hand=True),
-        step("town_recommended", "accept", "formal_review", BUREAU, second_hand=True),
-        step("formal_review", "start_expert_review", "expert_review", BUREAU),
-        step("expert_review", "propose", "proposed", BUREAU),
-        step("proposed", "publish", "publicity", BUREAU),
-        step("publicity", "object", "formal_review", ANYBODY, needs_reason=True, effect=objected),
-        step("formal_review", "resolve", "publicity", BUREAU, needs_reason=True, second_hand=True, guard=is_open, effect=resolved),
-        step("publicity", "accredit", "accredited", Role.BUREAU_APPROVER, second_hand=True, effect=accredit),
-        step(("draft", *UNDER_WAY, "publicity"), "accredit", "accredited", (), effect=accredit),  # a feed reports the notice
-        step(UNDER_WAY, "return", "draft", (Role.TOWN_REVIEWER, BUREAU), needs_reason=True),
+        step("submitted", "recommend", "town_recommended", TOWN, apart=HANDED_IN, guard=unbiased),
+        step("submitted", "return", "draft", TOWN, needs_reason=True, apart=HANDED_IN, guard=unbiased),
+        review("town_recommended", "accept", "formal_review"),
+        review("formal_review", "start_expert_review", "expert_review", effect=begin_review),
+        review("expert_review", "propose", "proposed", needs=panel_is_whole, effect=propose),
+        review("proposed", "publish", "publicity", effect=public_notice.publish),
+        review(AT_BUREAU, "return", "draft", needs_reason=True, effect=give_back),
+        step("publicity", "object", "formal_review", ANYBODY, needs_reason=True, effect=public_notice.object_),
+        step("formal_review", "resolve", "publicity", BUREAU, needs_reason=True, second_hand=True,
+             guard=all_of(unbiased, public_notice.is_open), effect=public_notice.resolve),
+        step("publicity", "accredit", "accredited", Role.BUREAU_APPROVER, second_hand=True, proposes=alone_on_external,
+             guard=all_of(unbiased, public_notice.has_stood), effect=accredit),
+        step(("draft", *UNDER_WAY), "accredit", "accredited", (), effect=accredit),  # a feed reports the notice
         step("accredited", "rectify", "rectifying", BUREAU, needs_reason=True),
         step("rectifying", "restore", "accredited", BUREAU),
-        step(COUNTING, "upgrade", STAY, BUREAU, other_hand=True, effect=upgrade),
+        step(COUNTING, "upgrade", STAY, BUREAU, other_hand=True, proposes=names_external, guard=is_granted, effect=upgrade),
         step(COUNTING, "revoke", "revoked", BUREAU, needs_reason=True, other_hand=True, guard=has_level, effect=revoke, stays=others_remain),
         step(COUNTING, "expire", "expired", BUREAU, effect=end_all),
         step(("draft", *UNDER_WAY, *COUNTING), "withdraw", "withdrawn", tuple(OWNERS), effect=end_all),
@@ -181,6 +225,14 @@ WORKFLOW = Workflow(
     ),
     counting=frozenset(COUNTING),
 )
+
+
+def levels_on(image: Image, day: str) -> Image:
+    """The levels at which it was accredited on a day."""
+    held = {grant["level"] for grant in image.get("accreditations") or ()
+            if grant["granted_on"] <= day and not _ended_by(grant, day) and not _lapsed(grant, day)}
+    levels = [level for level in LEVELS if level in held]
+    return {"levels": levels, "in_effect": bool(levels) and spells.value_on(image["states"], day) in COUNTING}
 
 
 def last_accreditation_ends(image: Image) -> str | None:
@@ -212,5 +264,7 @@ KIND = Kind(
     owner_fields=("host_uscc",),
     identity=("name", "platform_kind", "host_uscc"),
     public_states=frozenset({"publicity"}),
+    attaches=("application", "licence", "other"),
+    on_day=levels_on,
     ends=last_accreditation_ends,
 )
