@@ -266,5 +266,6 @@ KIND = Kind(
     public_states=frozenset({"publicity"}),
     attaches=("application", "licence", "other"),
     on_day=levels_on,
+    seen_on=public_notice.seen_on,
     ends=last_accreditation_ends,
 )

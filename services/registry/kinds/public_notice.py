@@ -72,6 +72,14 @@ def over(image: Image, today: date) -> bool:
     return today.isoformat() > str((image.get("publicity") or {}).get("until") or "9999")
 
 
+def seen_on(image: Image, today: date) -> Image:
+    """How many working days a notice still stands, or waits for while an objection is open."""
+    notice = image.get("publicity") or {}
+    if image["state"] == "publicity":
+        return {"working_days_left": max(workdays_between(today, date.fromisoformat(notice["until"])), 0)}
+    return {"working_days_left": notice["left"]} if open_objection(image) else {}
+
+
 def has_stood(image: Image, request: Request, context: Context) -> None:
     """Nothing is accredited before its notice has stood to the end; a feed reports what was accredited elsewhere."""
     if image["state"] == "publicity" and not over(image, context.today) and not context.principal.has(Role.DATA_FEED):

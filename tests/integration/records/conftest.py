@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from shared.ids import new_id
 
 
 class Office:
-    """Calls both services as anybody."""
+    """Calls both services as anybody, or those that are given."""
 
-    def __init__(self, mongo_uri: str, folder: Path, more: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, mongo_uri: str, folder: Path, more: dict[str, str] | None = None, services: Sequence[Any] = (registry, incentives)
+    ) -> None:
         self.issuer = Issuer(folder)
         self.environ = {
             "MONGO_URI": mongo_uri, "OIDC_ISSUER": self.issuer.issuer, "OIDC_AUDIENCE": self.issuer.audience,
@@ -28,7 +30,7 @@ class Office:
             "DB_PREFIX": f"t{new_id().lower()}",
         } | (more or {})
         self.clients: dict[str, FlaskClient] = {}
-        for service in (registry, incentives):
+        for service in services:
             app = service.create_app(self.environ)
             app.extensions["verifier"]._keys = KeySet.import_key_set(self.issuer.jwks())
             self.clients[service.NAME] = app.test_client()

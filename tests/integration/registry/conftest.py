@@ -10,6 +10,7 @@ from typing import Any
 import mongoengine
 import pytest
 
+from services.registry import app as service
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.clock import DemoClock, parse_instant
@@ -28,7 +29,7 @@ class Registry(Office):
 
     def __init__(self, mongo_uri: str, folder: Path) -> None:
         self.clock = DemoClock.create(folder / "clock", parse_instant("2026-03-02T09:00:00+08:00"))
-        super().__init__(mongo_uri, folder, {"DEMO_CLOCK_FILE": str(folder / "clock")})
+        super().__init__(mongo_uri, folder, {"DEMO_CLOCK_FILE": str(folder / "clock")}, services=(service,))
         self.records = self.clients["registry"].application.extensions["records"]
 
     def at(self, instant: str) -> None:

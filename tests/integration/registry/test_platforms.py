@@ -48,6 +48,9 @@ def test_a_notice_stands_for_working_days_and_nothing_is_accredited_before_it_is
     record = go(registry, draft(registry), *TO_NOTICE)  # Monday 2 March
     assert record["publicity"] == {"from": "2026-03-02", "until": "2026-03-09", "working_days": 5}
     assert (notices(registry)[record["id"]]["until"], "contact" in str(notices(registry))) == ("2026-03-09", False)
+    assert record["working_days_left"] == 5
+    registry.at("2026-03-07")  # a Saturday: Monday is left
+    assert registry.call("GET", f"{PLATFORMS}/{record['id']}", by=HANDS["submit"]).json["working_days_left"] == 1
     registry.at("2026-03-09T23:59:00+08:00")
     problem = go(registry, record, "accredit", expect=409, accreditation=DISTRICT)
     assert problem["errors"][0]["code"] == "notice_stands"
@@ -71,7 +74,7 @@ def test_an_objection_stops_the_clock_and_a_fresh_hand_sets_it_going_again(regis
     assert (answer.status_code, answer.json["state"]) == (201, "formal_review")
     assert registry.call("POST", path, {"reason": "再来"}, by="viewer:neighbour").status_code == 404
     record = registry.call("GET", f"{PLATFORMS}/{record['id']}", by="auditor").json
-    assert record["publicity"]["left"] == 3  # 19, 20, 23 March
+    assert record["publicity"]["left"] == record["working_days_left"] == 3  # 19, 20, 23 March
     registry.at("2026-04-03")  # the days go by, the clock stands
     go(registry, record, "accredit", expect=403, accreditation=DISTRICT)
     go(registry, record, "resolve", by=HANDS["publish"], expect=403)
