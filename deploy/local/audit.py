@@ -28,7 +28,7 @@ def verify(data: DataDir, noted: tuple[str, ...], every: bool) -> int:
     with MongoClient[dict[str, Any]](told["MONGO_URI"], tz_aware=True) as client:
         for service in SERVICES:
             database = client[f"{told.get('DB_PREFIX', 'kechuang')}_{service}"]
-            kinds = [kind.name for kind in import_module(f"services.{service}.kinds").KINDS]
+            kinds = {kind.name: kind for kind in import_module(f"services.{service}.kinds").KINDS}
             with _progress(service) as advance:
                 audit = Audit(service, database, kinds, advance(Audit(service, database, kinds).size()))
                 findings = audit.findings(expect[service])

@@ -15,10 +15,12 @@ from bson.int64 import Int64
 from pymongo.database import Database
 
 from shared.mongo import Document
+from shared.records import grams
 from shared.records.access_log import COLLECTION as ACCESS_LOG
 from shared.records.anchors import COLLECTION as ANCHORS
 from shared.records.anchors import NONE_YET, STATE, named
 from shared.records.image import digest, record_digest
+from shared.records.kind import Kind
 
 PLAIN = (str, int, Int64, float, bool, type(None))
 BATCH = 500
@@ -57,9 +59,9 @@ class Audit:
     """The audit of one service; `advance` is called with the number of entries read since its last call."""
 
     def __init__(
-        self, service: str, database: Database[Document], kinds: Iterable[str], advance: Callable[[int], None] = lambda _: None
+        self, service: str, database: Database[Document], kinds: Mapping[str, Kind], advance: Callable[[int], None] = lambda _: None
     ) -> None:
-        self.service, self.database, self.kinds, self._advance = service, database, list(kinds), advance
+        self.service, self.database, self.kinds, self._advance = service, database, dict(kinds), advance
         self._changes, self._anchors = database["changes"], database[ANCHORS]
 
     def size(self) -> int:
@@ -148,14 +150,15 @@ class Audit:
                 fault = MISSING if stored is None else ALTERED
                 yield Finding(self.service, "records", fault, seen.kind, seen.record_id, f"version {head.version}", why)
 
-    @staticmethod
-    def _differs(stored: Document | None, head: Head) -> str | None:
+    def _differs(self, stored: Document | None, head: Head) -> str | None:
         if stored is None:
             return "the record is not there"
         if stored.get("version") != head.version or stored.get("head") != head.hash:
             return "the record is not the one that its newest change left"
         if not _plain(stored) or record_digest(stored) != head.record_hash:
             return "the record does not fit the hash in its newest change"
+        if stored.get(grams.FIELD) not in (None, grams.of_image(self.kinds[head.kind], stored)):
+            return "searches for its name would not find it"
         return None
 
     def _without_changes(self) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.auth.principal import Principal
 from shared.ids import new_id
+from shared.records import grams
 from shared.records.image import digest, event_data, record_digest, to_store
 from shared.records.kind import Kind
 from shared.records.workflow import Context, Image
@@ -20,6 +21,7 @@ def change_document(
     """
     if kind.ends is not None:
         image["ends_on"] = kind.ends(image)
+    image[grams.FIELD] = grams.of_image(kind, image)
     after = event_data(kind, image)
     image["keys"] = list(dict.fromkeys([*kind.subject_keys(image), *((old or {}).get("keys") or ())]))
     body: Image = {

@@ -11,7 +11,7 @@ from shared.errors import Fault
 from shared.records.kind import Kind
 from shared.records.workflow import Image
 
-HIDDEN = frozenset({"hands", "head", "held_by", "keys", "sealed", "touched"})  # never leave the store
+HIDDEN = frozenset({"grams", "hands", "head", "held_by", "keys", "sealed", "touched"})  # never leave the store
 
 
 def collection_of(kind: Kind) -> str:
@@ -41,11 +41,12 @@ def digest(entry: Mapping[str, Any]) -> str:
 
 
 def record_digest(stored: Mapping[str, Any]) -> str:
-    """SHA-256 over a record as stored, hands and proposals included; not over what marks it for a moment.
+    """SHA-256 over a record as stored, hands and proposals included; not over what marks it for a moment, nor over the
+    pairs of its name, which follow from it.
 
     Of sealed fields their names only: they authenticate themselves, and a new key must not look like a new content.
     """
-    covered = {name: value for name, value in stored.items() if name not in ("head", "held_by")}
+    covered = {name: value for name, value in stored.items() if name not in ("grams", "head", "held_by")}
     if isinstance(covered.get("sealed"), dict):
         covered["sealed"] = sorted(covered["sealed"])
     if isinstance(covered.get("proposed_change"), dict):

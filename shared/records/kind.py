@@ -18,6 +18,7 @@ from shared.records.workflow import Context, Image, Workflow
 
 STAFF = frozenset(set(Role) - {Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP, Role.TALENT, Role.SYSADMIN, Role.VIEWER})
 OWNERS = frozenset({Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP})
+BY_ID = "id"
 EVERY_FIELD = frozenset({"*"})
 ATTACHED = "attached"  # what is attached to a record: [{id, purpose, media_type, size_bytes, sha256, at}]
 EDITABLE: Mapping[str, frozenset[str]] = dict.fromkeys(("draft", "returned", "recorded"), EVERY_FIELD)
@@ -108,6 +109,21 @@ class Kind:
         end = self.ends(image) if self.ends is not None else None
         state = spells.value_on(image.get("states") or [], day)
         return self.counts(state) and (first or "") <= day and (end is None or day < end)
+
+    def filters(self) -> list[str]:
+        """The fields that a list is filtered by: plain values and lists of them, nothing personal. One index serves all."""
+        own = [name for name, shape in self.schema.fields.items() if name not in self.personal and _is_plain(shape)]
+        person = ["person_key"] if "person" in self.personal else []
+        return list(dict.fromkeys([*own, "state", BY_ID, "created_by", *person, *(["ends_on"] if self.ends else []), *self.derived]))
+
+    def sorts(self) -> list[str]:
+        """The fields that a list is ordered by, all of them texts; each has an index with the id behind it."""
+        name = self.search_field if self.search_field in self.schema.fields else None
+        return list(dict.fromkeys(filter(None, [BY_ID, "recorded_at", name, self.first_day, "ends_on" if self.ends else None])))
+
+
+def _is_plain(shape: fields.Field[Any]) -> bool:
+    return _is_plain(shape.inner) if isinstance(shape, fields.List) else not isinstance(shape, fields.Nested | fields.Dict)
 
 
 def missing(schema: Schema, image: Image) -> list[Fault]:

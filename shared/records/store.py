@@ -11,12 +11,13 @@ from shared.auth.principal import Principal
 from shared.clock import Clock
 from shared.errors import NotFound, StaleVersion
 from shared.mongo import Client, ensure_collection
+from shared.records import grams
 from shared.records.access import entitled, visible
 from shared.records.access_log import COLLECTION as ACCESS_LOG
 from shared.records.access_log import AccessLog
 from shared.records.change import change_document
 from shared.records.image import collection_of, from_store, to_store
-from shared.records.kind import Kind
+from shared.records.kind import BY_ID, Kind
 from shared.records.line import Line
 from shared.records.personal import Sealer
 from shared.records.workflow import Context, Image
@@ -55,6 +56,18 @@ class Store:
                 collection.create_index(name, unique=True, partialFilterExpression={name: {"$exists": True}})
             if kind.ends is not None:
                 collection.create_index([("state", 1), ("ends_on", 1)])
+            self._serve_lists(kind)
+
+    def _serve_lists(self, kind: Kind) -> None:
+        """One index for every filter, one for each order, and one for parts of names, which older records get here."""
+        collection = self.database[collection_of(kind)]
+        collection.create_index([("$**", 1)], wildcardProjection={name: 1 for name in kind.filters() if name != BY_ID}, name="filters")
+        for name in set(kind.sorts()) - {BY_ID}:
+            collection.create_index([(name, 1), ("_id", 1)])
+        collection.create_index(grams.FIELD)
+        for stored in collection.find({grams.FIELD: None}):
+            pairs = {"$set": {grams.FIELD: grams.of_image(kind, from_store(stored))}}
+            collection.update_one({"_id": stored["_id"], "version": stored["version"]}, pairs)
 
     def find(self, kind_name: str, record_id: str) -> Image | None:
         """The stored image, or None."""

@@ -85,7 +85,8 @@ def posted(records: Records) -> tuple[list[Image], list[datetime]]:
     found = records.database[APPLICATIONS].find({"state": {"$in": list(POSTED)}}).sort("_id", 1)
     shown = [image for image in map(from_store, found) if not over(image, now)]
     names = _names(records, shown)
-    titles = {policy["policy_code"]: policy["title"] for policy in records.database[POLICIES].find().sort("version_no", 1)}
+    named = {"policy_code": {"$in": sorted({image["policy_code"] for image in shown})}}
+    titles = {policy["policy_code"]: policy["title"] for policy in records.database[POLICIES].find(named).sort("version_no", 1)}
     items = [
         {
             "id": image["id"], "version": image["version"],  # what an objection to it names

@@ -235,8 +235,8 @@ def test_every_kind_s_records_fit_their_changes_whatever_happens_to_them(office:
         office.call("PATCH", f"{base}/{record['id']}", {"source": "更正"}, version=1)
     for service in ("registry", "incentives"):
         database = office.clients[service].application.extensions["access_log"]._entries.database
-        names = [kind.name for of, kind in ALL if of == service]
-        assert list(Audit(service, database, names).findings()) == []
+        kinds = {kind.name: kind for of, kind in ALL if of == service}
+        assert list(Audit(service, database, kinds).findings()) == []
 
 
 def test_an_auditor_reads_writes_looks_and_refusals_as_one_list(office: Office) -> None:
