@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: help demo test lint bench faults kafka setup clean
+.PHONY: help demo test lint openapi bench faults kafka setup clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -33,6 +33,9 @@ lint: .venv/.installed-dev ## ruff, mypy, import-linter
 
 faults: .venv/.installed-dev ## The fault matrix [ROWS=1,4] [KILLS=200] [SECONDS=60] [LOG=kafka] [AGAIN=1]; finished rows are kept
 	@$(BIN)/python -m tests.faults --rows "$(ROWS)" --kills $(KILLS) --seconds $(LOAD_S) --log $(LOG) $(if $(AGAIN),--again)
+
+openapi: .venv/.installed-dev ## Calls every operation of the OpenAPI documents [EXAMPLES=100] [SEED=1]
+	@EXAMPLES=$(or $(EXAMPLES),100) $(if $(SEED),SEED=$(SEED)) $(BIN)/python -m pytest tests/integration/openapi tests/integration/metrics/test_openapi.py
 
 bench: .venv/.installed-dev ## The benchmarks of tests/bench, with their figures
 	@$(BIN)/python -m tests.bench

@@ -22,8 +22,11 @@ from shared.records.kind import Kind
 from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import FLAG, TEXT, document, in_path, items_of, maybe, obj, path_of
 
+TEXTS = {"type": "array", "items": TEXT}
+RESTING = obj({"kind": TEXT, "id": TEXT, "state": TEXT, "counts": FLAG, "why": TEXT}, ["kind", "id", "state", "counts"])
+ENDED = obj({"id": TEXT, "kind": TEXT, "version": {"type": "integer"}, "state": TEXT, "ends_on": maybe(TEXT)})
 MOST = 1_000  # of one kind: more than any enterprise of a district has
 SHOWN = ("id", "version", "state", "name", "ends_on")
 
@@ -67,8 +70,8 @@ def _mount(app: Flask, records: Records, kind: Kind) -> None:
 
     base = f"/{records.service}/v1/{kind.name}"
     app.add_url_rule(f"{base}/<record_id>/consequences", f"{kind.name}.consequences", consequences)
-    path = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, f"{base}/{{record_id}}/consequences", "get", f"{kind.title}: 影响", tag=kind.name, parameters=[path])
+    document(app, path_of(f"{base}/<record_id>/consequences"), "get", f"{kind.title}: 影响", tag=kind.name,
+             parameters=in_path("<record_id>"), answer=items_of(RESTING, record=ENDED, subjects=TEXTS, stand_ins={"type": "array", "items": RESTING}))
 
 
 def _resting(records: Records, kind: Kind, image: Image, principal: Principal) -> Iterator[Document]:

@@ -17,7 +17,7 @@ from shared.records.access_log import COLLECTION as ACCESS_LOG
 from shared.records.listing import number_of
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, INSTANT, TEXT, document, in_query, items_of, maybe, obj, one_of
 
 PAGE, LARGEST_PAGE = 100, 1_000
 NEWEST_FIRST = [("time", -1), ("_id", -1)]
@@ -27,6 +27,8 @@ PARAMETERS = {
     "event": "write, refusal or look", "limit": f"1 to {LARGEST_PAGE}", "cursor": "`next` of the page before",
 }
 EVENTS = {"write": "changes", "refusal": ACCESS_LOG, "look": ACCESS_LOG}
+PARAMETERS_OF = {"event": one_of(*EVENTS), "limit": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}}
+ENTRY = obj({"id": TEXT, "event": one_of(*EVENTS), "time": INSTANT, "actor": TEXT, "role": TEXT, "hash": TEXT})
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -39,8 +41,9 @@ def mount_audit(app: Flask, records: Records) -> None:
 
     path = f"/{records.service}/v1/audit"
     app.add_url_rule(path, "audit", audit)
-    described = [{"name": name, "in": "query", "description": text, "schema": {"type": "string"}} for name, text in PARAMETERS.items()]
-    document(app, path, "get", "审计日志: 写入、查看与被拒", tag="audit", parameters=described)
+    described = [in_query(name, PARAMETERS_OF.get(name, TEXT), text) for name, text in PARAMETERS.items()]
+    document(app, path, "get", "审计日志: 写入、查看与被拒", tag="audit", parameters=described, answer=items_of(ENTRY, maybe(TEXT)),
+             refusals=(*ASKS, 422))
 
 
 def page(records: Records) -> Document:

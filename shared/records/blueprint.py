@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from shared.clock import parse_instant, today
 from shared.errors import Fault, Invalid, NotFound
 from shared.events.envelope import events_of
 from shared.records.access import mine, visible
+from shared.records.description import AHEAD, AS_OF, FEED, Description
 from shared.records.fields import MOST_FEN, YEARS, calendar_day
 from shared.records.imports import Imports
 from shared.records.intake.routes import mount_imports
@@ -26,14 +26,31 @@ from shared.records.steps import ahead
 from shared.records.workflow import Image, Request
 from shared.records.write import Records
 from shared.web.json import idempotency_key, if_match, json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import (
+    ASKS,
+    CHANGES,
+    CODE_LISTS,
+    CREATES,
+    FINDS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    PLACE,
+    VERSION,
+    document,
+    in_path,
+    in_query,
+    operations_of,
+    path_of,
+)
 
+PATCHES = ("application/json", "application/merge-patch+json")
 EVERYONE = tuple(set(Role) - {Role.SYSADMIN})
 REQUEST_FIELDS = frozenset({"action", "reason", "effective_on", "level", "accreditation", "into", "amount_fen", "doc_no", "cause", "faults",
                             "working_days"})
 MOST_FAULTS = 100
 NOT_TEXT = frozenset({"accreditation", "amount_fen", "faults", "working_days"})
 LONGEST_NOTICE = 250  # working days: a year
+MOST_EVENTS = 5_000  # of a page of the feed
 
 
 def mount_kinds(app: Flask, records: Records, imports: Imports, codes: dict[str, Any]) -> None:
@@ -45,7 +62,7 @@ def mount_kinds(app: Flask, records: Records, imports: Imports, codes: dict[str,
 
     @access(Role.AUDITOR, Role.METRICS)
     def events() -> Response:
-        return json_response(feed(records, number_of("limit", 1000, 5000), request.args.get("after")))
+        return json_response(feed(records, number_of("limit", 1000, MOST_EVENTS), request.args.get("after")))
 
     @access(*Role)
     def code_lists() -> Response:
@@ -53,8 +70,10 @@ def mount_kinds(app: Flask, records: Records, imports: Imports, codes: dict[str,
 
     app.add_url_rule(f"{prefix}/events", "events", events)
     app.add_url_rule(f"{prefix}/codes", "codes", code_lists)
-    document(app, f"{prefix}/events", "get", "全部事件, 由旧到新", tag="events")
-    document(app, f"{prefix}/codes", "get", "代码表", tag="codes")
+    pages = [in_query("after", {"type": "string", "pattern": "^[0-9]{0,15}$"}, "`last` of the page before; empty from the beginning"),
+             in_query("limit", {"type": "integer", "minimum": 1, "maximum": MOST_EVENTS})]
+    document(app, f"{prefix}/events", "get", "全部事件, 由旧到新", tag="events", answer=FEED, parameters=pages, refusals=(*ASKS, 422))
+    document(app, f"{prefix}/codes", "get", "代码表", tag="codes", answer=CODE_LISTS, refusals=ASKS)
 
 
 def feed(records: Records, limit: int, after: str | None) -> Image:
@@ -117,18 +136,23 @@ def _mount_kind(app: Flask, prefix: str, kind: Kind, records: Records) -> None:
         body, version = read_object(), if_match()
         return answer(records.transition(kind, record_id, transition_of(body), version, current_principal(), once(records, body)))
 
-    routes: list[tuple[str, str, str, Callable[..., Response], str, int]] = [
-        (base, "POST", "create", create, "新增", 201), (base, "GET", "list", listing, "列表", 200),
-        (f"{base}/<record_id>", "GET", "read", read, "读取", 200), (f"{base}/<record_id>", "PATCH", "amend", amend, "修改", 200),
-        (f"{base}/<record_id>/history", "GET", "history", history, "全部版本", 200),
-        (f"{base}/<record_id>/transitions", "GET", "transitions", transitions, "可办事项", 200),
-        (f"{base}/<record_id>/transitions", "POST", "take", take, "办理", 200),
+    about = Description(operations_of(app), kind)
+    one, once_only = f"{base}/<record_id>", [IDEMPOTENCY_KEY]
+    changing = {"answer": about.record, "headers": VERSION, "refusals": CHANGES, "parameters": [IF_MATCH, IDEMPOTENCY_KEY]}
+    routes: list[tuple[str, str, str, Callable[..., Response], str, dict[str, Any]]] = [
+        (base, "POST", "create", create, "新增", {"body": about.posted(), "answer": about.record, "status": 201, "refusals": CREATES,
+                                                  "headers": VERSION | PLACE, "parameters": once_only}),
+        (base, "GET", "list", listing, "列表", {"answer": about.page, "parameters": about.query(), "refusals": (*ASKS, 422)}),
+        (one, "GET", "read", read, "读取", {"answer": about.record, "headers": VERSION, "parameters": [AS_OF], "refusals": (*FINDS, 422)}),
+        (one, "PATCH", "amend", amend, "修改", changing | {"bodies": dict.fromkeys(PATCHES, about.patched())}),
+        (f"{one}/history", "GET", "history", history, "全部版本", {"answer": about.versions}),
+        (f"{one}/transitions", "GET", "transitions", transitions, "可办事项", {"answer": AHEAD}),
+        (f"{one}/transitions", "POST", "take", take, "办理", changing | {"body": about.step()}),
     ]
-    for path, method, verb, view, summary, status in routes:
+    for path, method, verb, view, summary, said in routes:
         app.add_url_rule(path, f"{name}.{verb}", view, methods=[method])
-        schema = kind.schema if verb == "create" else None
-        document(app, re.sub(r"<(\w+)>", r"{\1}", path), method.lower(), f"{kind.title or name}: {summary}", tag=name,
-                 request_schema=schema, status=status, parameters=_path_parameters(path))
+        told = said | {"parameters": [*in_path(path), *said.get("parameters", ())]}
+        document(app, path_of(path), method, f"{kind.title or name}: {summary}", tag=name, **told)
 
 
 def note_look(records: Records, kind: Kind, image: Image) -> None:
@@ -138,11 +162,6 @@ def note_look(records: Records, kind: Kind, image: Image) -> None:
         records.access_log.note_look(
             principal, method=request.method, route=route.rule, kind=kind.name, record_id=image["id"], fields=list(image["sealed"]),
         )
-
-
-def _path_parameters(path: str) -> list[Image]:
-    found = re.findall(r"<(\w+)>", path)
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in found]
 
 
 def once(records: Records, body: Image) -> Once | None:

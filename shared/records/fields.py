@@ -1,4 +1,7 @@
-"""marshmallow fields of the national standards and of our code lists. All load to what is stored: text and integers."""
+"""marshmallow fields of the national standards and of our code lists. All load to what is stored: text and integers.
+
+`json_schema` is what the OpenAPI document says of a field beyond its type and validators; a check digit no schema can say.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,22 @@ PROVINCES = f"(?:{'|'.join(sorted(citizen_id.PROVINCES))})"
 TOWN = re.compile(PROVINCES + r"[0-9]{4}(?!000)[0-9]{3}")  # below the county: 001–099 街道, 100–199 镇, …
 INDUSTRY = re.compile(r"(?:0[1-9]|[1-8][0-9]|9[0-7])[0-9]{2}")  # divisions 01–97
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 YEARS = range(1900, 2201)
+MOST = 10**18 - 1  # of a decimal: 18 digits before the point
 MOST_FEN = 2**53  # beyond this a reader that holds numbers as doubles would lose fen
 BASE_UNITS = {"元": 100, "万元": 10**6, "亿元": 10**10, "人": 1, "万人": 10**4, "家": 1, "位": 1, "%": 10**6}
 
 
+def ecma(pattern: str) -> str:
+    """A pattern for a whole text as JSON Schema writes it."""
+    return f"^({pattern})$".replace("(?:", "(").replace(r"\d", "[0-9]")
+
+
 class Text(fields.Str):
     """A short text, trimmed, not blank."""
+
+    json_schema = {"pattern": r"^[^\u0000-\u001f]*[^\u0000-\u001f\s][^\u0000-\u001f]*$"}
 
     def __init__(self, longest: int = 200, **more: Any) -> None:
         super().__init__(validate=validate.Length(1, longest), **more)
@@ -55,24 +67,28 @@ class CreditCode(Standard):
     """统一社会信用代码."""
 
     check = staticmethod(uscc.check)
+    json_schema = {"format": "uscc", "pattern": f"^[{uscc.AUTHORITIES}][{uscc.ALPHABET}][0-9]{{6}}[{uscc.ALPHABET}]{{10}}$"}
 
 
 class CertificateNumber(Standard):
     """高企证书编号."""
 
     check = staticmethod(numbers.check_certificate)
+    json_schema = {"format": "certificate-number", "pattern": ecma(numbers.CERTIFICATE.pattern)}
 
 
 class EntryNumber(Standard):
     """科技型中小企业入库登记编号."""
 
     check = staticmethod(numbers.check_entry)
+    json_schema = {"format": "entry-number", "pattern": ecma(numbers.ENTRY.pattern)}
 
 
 class PatentNumber(Standard):
     """专利号."""
 
     check = staticmethod(numbers.check_patent)
+    json_schema = {"format": "patent-number", "pattern": r"^ZL[0-9]{12}\.[0-9X]$"}
 
 
 class Pattern(fields.Str):
@@ -81,6 +97,7 @@ class Pattern(fields.Str):
     def __init__(self, pattern: re.Pattern[str], message: str, **more: Any) -> None:
         super().__init__(**more)
         self.pattern, self.message = pattern, message
+        self.json_schema = {"type": ["string", "integer"], "minimum": 0, "pattern": ecma(pattern.pattern)}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -128,6 +145,8 @@ def calendar_day(text: str) -> date:
 class Day(fields.Str):
     """YYYY-MM-DD, Asia/Shanghai."""
 
+    json_schema = {"format": "date", "pattern": "^(19[0-9]{2}|20[0-9]{2}|21[0-9]{2}|2200)-[0-9]{2}-[0-9]{2}$"}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
         text = super()._deserialize(value, attr, data, **more).strip()
         try:
@@ -162,14 +181,25 @@ class Code(fields.Str):
         self.codes = name
 
 
+class Flag(fields.Bool):
+    """A truth value, as one: `on`, `y` or 1 are somebody's guess."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        if not isinstance(value, bool):
+            raise ValidationError("应为 true 或 false: true or false is wanted")
+        return value
+
+
 class DecimalText(fields.Str):
     """A decimal number as text, exact."""
+
+    json_schema = {"type": ["string", "integer"], "minimum": -MOST, "maximum": MOST, "pattern": f"^{DECIMAL.pattern}$"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         text = super()._deserialize(text, attr, data, **more).strip()
         try:
-            if not re.fullmatch(r"-?\d{1,18}(\.\d{1,12})?", text):
+            if not DECIMAL.fullmatch(text):
                 raise InvalidOperation
             Decimal(text)
         except InvalidOperation:

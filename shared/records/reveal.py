@@ -18,10 +18,11 @@ from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.standards.codes import members
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import INTEGER, SENDS, TEXT, document, in_path, obj, one_of, path_of
 
 HOUR_S = 3_600
 REASON_CHARS = range(4, 501)
+REASON = {"type": "string", "minLength": REASON_CHARS.start, "maxLength": REASON_CHARS.stop - 1}
 LONG_NUMBER = re.compile(r"\d{6,}")  # a reason is kept in clear: it must not carry what the record seals
 
 
@@ -84,5 +85,7 @@ def _mount(app: Flask, base: str, kind: Kind, reveals: Reveals) -> None:
         return json_response(reveals.reveal(kind, record_id, read_object(), current_principal(), route))
 
     app.add_url_rule(f"{base}/<record_id>/reveal", f"{kind.name}.reveal", reveal, methods=["POST"])
-    parameter = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, f"{base}/{{record_id}}/reveal", "post", f"{kind.title or kind.name}: 查看完整个人信息", tag=kind.name, parameters=[parameter])
+    asked = obj({"purpose": one_of(*members("reveal_purposes")), "reason": REASON}, additionalProperties=False)
+    answer = obj({"id": TEXT, "kind": TEXT, "version": INTEGER})
+    document(app, path_of(f"{base}/<record_id>/reveal"), "post", f"{kind.title or kind.name}: 查看完整个人信息", tag=kind.name,
+             parameters=in_path("<record_id>"), body=asked, answer=answer, refusals=(*SENDS, 404, 429))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, request
 
+from services.incentives import description as said_of
 from services.incentives.applications.notice import over
 from services.incentives.applications.progress import seen_on
 from shared.auth.principal import Principal
@@ -22,7 +23,7 @@ from shared.records.workflow import Image, Request
 from shared.records.write import Records
 from shared.standards.workdays import end_of
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, SENDS, document, in_path, in_query, obj, one_of, path_of
 
 BASE = "/incentives/v1"
 APPLICATIONS, INTRODUCTIONS, POLICIES = "applications", "introductions", "policies"
@@ -60,23 +61,29 @@ def mount_applications(app: Flask, records: Records) -> None:
 
     @access(*STAFF)
     def lights() -> Response:
-        return json_response({"items": _lights(records, current_principal(), request.args.get("light")), "next": None})
+        wanted = request.args.get("light")
+        if wanted not in (None, *said_of.LIGHT["enum"]):
+            raise Invalid("no such light", faults=[Fault("", "light", f"one of {', '.join(said_of.LIGHT['enum'])}")])
+        return json_response({"items": _lights(records, current_principal(), wanted), "next": None})
 
     @access(Role.AUDITOR)
     def exceptions() -> Response:
         return json_response({"items": list(_exceptions(records)), "next": None})
 
-    for path, method, view, summary in (
-        ("/publicity", "GET", publicity, "公示中的拟兑现名单, 期满即撤"), ("/publicity/<record_id>/objections", "POST", object_, "对公示提出异议"),
-        ("/applications/<record_id>/interests", "POST", declare, "申报利害关系并回避"),
-        ("/deadlines", "GET", lights, "办理时限灯: green yellow red"), ("/exceptions", "GET", exceptions, "例外与核销, 供审计"),
-    ):  # fmt: skip
+    body = {"status": 201, "refusals": (*SENDS, 404, 409)}
+    interest = obj({"interest": one_of(*INTERESTS)}, additionalProperties=False)
+    routes: list[tuple[str, str, Callable[..., Response], str, dict[str, Any]]] = [
+        ("/publicity", "GET", publicity, "公示中的拟兑现名单, 期满即撤", {"public": True, "answer": said_of.NOTICES, "refusals": ASKS}),
+        ("/publicity/<record_id>/objections", "POST", object_, "对公示提出异议", body | {"body": said_of.OBJECTION, "answer": said_of.OBJECTED}),
+        ("/applications/<record_id>/interests", "POST", declare, "申报利害关系并回避", body | {"body": interest, "answer": said_of.DECLARED}),
+        ("/deadlines", "GET", lights, "办理时限灯: green yellow red",
+         {"answer": said_of.LIGHTS, "refusals": (*ASKS, 422), "parameters": [in_query("light", said_of.LIGHT)]}),
+        ("/exceptions", "GET", exceptions, "例外与核销, 供审计", {"answer": said_of.EXCEPTIONS, "refusals": ASKS}),
+    ]  # fmt: skip
+    for path, method, view, summary, said in routes:
         app.add_url_rule(f"{BASE}{path}", f"applications{path}", view, methods=[method])
-        shape = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-        light = {"name": "light", "in": "query", "schema": {"type": "string"}}
-        parameters = [shape] if "<" in path else [light] if path == "/deadlines" else []
-        document(app, f"{BASE}{path}".replace("<", "{").replace(">", "}"), method.lower(), summary, tag=APPLICATIONS,
-                 status=201 if method == "POST" else 200, parameters=parameters)
+        told = {**said, "parameters": [*in_path(path), *said.get("parameters", ())]}
+        document(app, path_of(f"{BASE}{path}"), method, summary, tag=APPLICATIONS, **told)
 
 
 def posted(records: Records) -> tuple[list[Image], list[datetime]]:

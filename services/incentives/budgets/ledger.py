@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from services.incentives.description import LEDGER
 from shared.auth.roles import Role
 from shared.auth.web import access
 from shared.errors import Fault, Invalid
@@ -18,7 +19,7 @@ from shared.records.kind import STAFF
 from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, document, in_query, one_of
 
 APPLICATIONS = "applications"
 BY: Mapping[str, Any] = {"policy": "$policy_code", "town": "$town_code", "month": {"$substrCP": ["$entries.on", 0, 7]}}
@@ -39,7 +40,7 @@ def mount_ledger(app: Flask, records: Records) -> None:
 
     app.add_url_rule("/incentives/v1/ledger", "ledger", ledger)
     document(app, "/incentives/v1/ledger", "get", "资金台账: 已付 追缴 追回 净额 待追缴", tag=APPLICATIONS,
-             parameters=[{"name": "by", "in": "query", "schema": {"type": "string", "enum": list(BY)}}])
+             parameters=[in_query("by", one_of(*BY))], answer=LEDGER, refusals=(*ASKS, 422))
 
 
 def sums(records: Records, by: str | None) -> dict[str, Image]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask, Response
 
+from services.incentives import description as said_of
 from services.incentives.eligibility.catalogue import FACTS
 from services.incentives.eligibility.decide import Decision, decide, replay, what_if
 from services.incentives.eligibility.dossiers import Dossier, Dossiers
@@ -26,7 +27,7 @@ from shared.records.write import Records
 from shared.standards import uscc
 from shared.standards.errors import StandardError
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, FINDS, SENDS, document, in_path, path_of
 
 ASKERS = tuple(STAFF | OWNERS | {Role.TALENT})
 ASKED = ("enterprise", "introduction", "on")
@@ -152,13 +153,14 @@ def mount_eligibility(app: Flask, records: Records) -> None:
     def repeated(kind: str, record_id: str) -> Response:
         return json_response(eligibility.repeated(kind, record_id, current_principal()))
 
-    routes: list[tuple[str, str, Callable[..., Response], str, list[str]]] = [
-        ("/eligibility", "POST", ask, "是否符合: 逐项条件、阈值与差距", []),
-        ("/facts", "GET", facts, "政策表达式可用的事实", []),
-        ("/policies/{policy_id}/trial", "POST", tried, "政策沙盘: 谁受益、需多少资金", ["policy_id"]),
-        ("/{kind}/{record_id}/decision", "GET", repeated, "判定复算与按现行政策的差异", ["kind", "record_id"]),
+    routes: list[tuple[str, str, Callable[..., Response], str, dict[str, Any]]] = [
+        ("/eligibility", "POST", ask, "是否符合: 逐项条件、阈值与差距",
+         {"body": said_of.QUESTION, "answer": said_of.ANSWER, "refusals": (*SENDS, 404)}),
+        ("/facts", "GET", facts, "政策表达式可用的事实", {"answer": said_of.FACTS_LIST, "refusals": ASKS}),
+        ("/policies/<policy_id>/trial", "POST", tried, "政策沙盘: 谁受益、需多少资金", {"answers": ["application/x-ndjson"]}),
+        ("/<kind>/<record_id>/decision", "GET", repeated, "判定复算与按现行政策的差异",
+         {"answer": said_of.REPEATED, "refusals": (*FINDS, 409)}),
     ]
-    for path, method, view, summary, names in routes:
-        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-        app.add_url_rule(f"{base}{path}".replace("{", "<").replace("}", ">"), f"eligibility.{view.__name__}", view, methods=[method])
-        document(app, f"{base}{path}", method.lower(), summary, tag="eligibility", parameters=parameters)
+    for path, method, view, summary, said in routes:
+        app.add_url_rule(f"{base}{path}", f"eligibility.{view.__name__}", view, methods=[method])
+        document(app, path_of(f"{base}{path}"), method, summary, tag="eligibility", parameters=in_path(path), **said)

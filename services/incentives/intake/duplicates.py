@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, Response
 
+from services.incentives.description import SIDE_BY_SIDE
 from services.incentives.eligibility.dossiers import Dossiers, first_among
 from services.incentives.kinds.introduction import COUNTING
 from shared.auth.principal import Principal
@@ -18,7 +19,7 @@ from shared.records.present import shown
 from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import document, in_path, path_of
 
 COMPARED = (
     "employer_uscc", "town_code", "degree_level", "hired_on", "intro_mode", "school", "graduated_on", "social_ins_first_month",
@@ -68,5 +69,5 @@ def mount_duplicates(app: Flask, records: Records) -> None:
         return json_response(side_by_side(records, kind, record_id, current_principal()))
 
     app.add_url_rule(f"{path}/<record_id>/duplicates", "introductions.duplicates", duplicates)
-    parameter = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, f"{path}/{{record_id}}/duplicates", "get", "人才引进: 同一人的其他记录", tag="introductions", parameters=[parameter])
+    document(app, path_of(f"{path}/<record_id>/duplicates"), "get", "人才引进: 同一人的其他记录", tag="introductions",
+             parameters=in_path("<record_id>"), answer=SIDE_BY_SIDE)

@@ -7,12 +7,14 @@ from marshmallow import fields, validate
 from services.incentives.kinds.policy import BENEFICIARIES, NamesSchema
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
+from shared.errors import Fault, Invalid
 from shared.records.document import Record
 from shared.records.fields import CreditCode, Day, Fen, Text, TownCode
 from shared.records.kind import OWNERS, Kind, RecordSchema
 from shared.records.workflow import Context, Image, Request, Workflow, step
 
 LIVE = ("offered", "accepted")
+WHO = {"person": ("person_key", "introduction_id"), "enterprise": ()}
 FEED = Role.DATA_FEED
 
 
@@ -48,7 +50,10 @@ def subject_of(image: Image) -> str:
 
 
 def prepare(image: Image, old: Image | None, context: Context) -> None:
-    """One live offer per policy and beneficiary."""
+    """One live offer per policy and beneficiary, who must be named."""
+    lacking = [name for name in WHO[image["beneficiary"]] if not image.get(name)]
+    if lacking:
+        raise Invalid("whom the offer is for", faults=[Fault(f"/{name}", "required", "必填 required") for name in lacking])
     image["subject"] = subject_of(image)
     image["live"] = f"{image['policy_code']}|{image['subject']}"
     if image["state"] not in LIVE:

@@ -15,7 +15,7 @@ from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.errors import Fault, Invalid, RuleBroken
 from shared.records.document import Record
-from shared.records.fields import Day, Fen, Text
+from shared.records.fields import Day, Fen, Flag, Text
 from shared.records.kind import Kind, RecordSchema
 from shared.records.workflow import Context, Image, Workflow, step
 
@@ -114,7 +114,7 @@ class PolicySchema(RecordSchema):
     handling_working_days = fields.Dict(keys=fields.Str(), values=fields.Int(strict=True, validate=validate.Range(1, 250)),
                                         metadata={"description": "各环节办理时限, 工作日, 按状态"})
     service_months = fields.Int(strict=True, validate=validate.Range(0, 240), metadata={"description": "服务期, 月"})
-    without_application = fields.Bool(metadata={"description": "免申即享: an offer appears by itself"})
+    without_application = Flag(metadata={"description": "免申即享: an offer appears by itself"})
 
 
 FIELDS = frozenset(PolicySchema().fields)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from services.incentives.description import PAYMENTS, SETTLED
 from services.incentives.payments import bank_file
 from services.incentives.payments.bank_file import Result
 from shared.auth.principal import Principal
@@ -17,7 +18,7 @@ from shared.records.image import from_store
 from shared.records.workflow import Image, Request
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import BYTES, FINDS, document, in_path, path_of
 
 BASE = "/incentives/v1/payment-batches/<record_id>"
 APPLICATIONS, BATCHES = "applications", "payment-batches"
@@ -50,14 +51,14 @@ def mount_payments(app: Flask, records: Records) -> None:
         batch = records.get(records.kinds[BATCHES], record_id, current_principal())
         return json_response({"items": [_payment(records, line) for line in batch["lines"]], "next": None})
 
-    for tail, method, view, summary in (
-        ("file", "GET", file, "银行代发文件 CSV"),
-        ("results", "POST", results, "银行回单, 可重复上传"),
-        ("payments", "GET", payments, "批次各笔状态"),
+    sent = {"bodies": {"text/csv": BYTES}, "answer": SETTLED, "refusals": (*FINDS, 409, 413, 422)}
+    for tail, method, view, summary, said in (
+        ("file", "GET", file, "银行代发文件 CSV", {"answers": ["text/csv"], "refusals": (*FINDS, 409)}),
+        ("results", "POST", results, "银行回单, 可重复上传", sent),
+        ("payments", "GET", payments, "批次各笔状态", {"answer": PAYMENTS}),
     ):
         app.add_url_rule(f"{BASE}/{tail}", f"payments.{tail}", view, methods=[method])
-        shape = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-        document(app, f"{BASE}/{tail}".replace("<", "{").replace(">", "}"), method.lower(), summary, tag=BATCHES, parameters=[shape])
+        document(app, path_of(f"{BASE}/{tail}"), method, summary, tag=BATCHES, parameters=in_path(BASE), **said)
 
 
 def _batch(records: Records, record_id: str, principal: Principal) -> Image:

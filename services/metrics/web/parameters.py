@@ -122,5 +122,7 @@ class Parameters:
 
     def _text(self, name: str) -> str | None:
         text = self.query.get(name)
+        if text is not None and not text.strip():
+            self.refuse(name, "empty", "leave the parameter out, or give it a value")
         # A plus sign that was not escaped arrives as a space: 2026-06-30T00:00:00 08:00.
         return text.strip().replace(" ", "+") if text and text.strip() else None

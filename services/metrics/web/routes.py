@@ -8,8 +8,10 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from services.metrics.plan.model import Plan
 from services.metrics.readings import dims_of
 from services.metrics.web import catalogue, exports
+from services.metrics.web import description as told
 from services.metrics.web import history as over_time
 from services.metrics.web import records as drill
 from services.metrics.web.access import READERS
@@ -19,29 +21,15 @@ from shared.auth.web import access, public
 from shared.clock import today
 from shared.errors import NotFound
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, CODE_LISTS, FINDS, document, in_path, path_of
 
 PREFIX = "/metrics/v1"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 View = Callable[..., Response]
 Guard = Callable[[View], View]
 READING = ("as_of", "known_at", "period", "by")
-REFUSALS = (401, 403, 404, 422, 503)
-PARAMETERS = {
-    "as_of": "截至日 YYYY-MM-DD or an instant",
-    "known_at": "知悉时点: date (to its end) or instant",
-    "period": "YYYY, YYYY-Qn, YYYY-MM",
-    "by": "dimension: town, cluster, kind, level, …",
-    "measure": "条款: a measure, or where the text sets the target; for example 三(二)2",
-    "from": "first day",
-    "to": "last day",
-    "step": "day, week or month",
-    "counted": "true or false",
-    "part": "numerator or denominator",
-    "limit": "page size",
-    "cursor": "`next` of the page before",
-    "indicators": "ids, separated by commas",
-}
+OPENING = ("as_of", "known_at", "counted", "part", "limit", "cursor")
+FILES = (*READING, "measure")
 
 
 class Routes:
@@ -50,7 +38,7 @@ class Routes:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.plan = board.plan
-        self.dims = frozenset(dim for indicator in self.plan.indicators.values() for dim in dims_of(indicator))
+        self.dims = dims_of_plan(self.plan)
 
     def indicators(self) -> Response:
         """GET /indicators."""
@@ -180,44 +168,40 @@ def mount(app: Flask, board: Board, public_board: bool) -> None:
     routes = Routes(board)
     open_to_all: Guard = public if public_board else access(*READERS)
     staff: Guard = access(*READERS)
-    for path, view, guard, summary, names in (
-        ("/indicators", routes.indicators, open_to_all, "Every indicator of the plan on a day", (*READING, "measure")),
-        ("/indicators/<name>", routes.indicator, open_to_all, "One indicator", READING),
-        (
-            "/indicators/<name>/history",
-            routes.history,
-            open_to_all,
-            "An indicator over time",
-            ("from", "to", "step", "known_at"),
-        ),
-        (
-            "/indicators/<name>/records",
-            routes.records,
-            staff,
-            "The units behind a number, and those left out",
-            ("as_of", "known_at", "counted", "part", "limit", "cursor"),
-        ),
-        ("/plan", routes.plan_, open_to_all, "The plan: towns, definitions, targets", ()),
-        ("/measures", routes.measures, open_to_all, "The measures, who does them, how they stand", ()),
-        ("/codes", routes.codes, open_to_all, "Code lists", ()),
-        ("/exports/indicators.csv", routes.csv, open_to_all, "The board as CSV", (*READING, "measure")),
-        ("/exports/indicators.xlsx", routes.xlsx, open_to_all, "The board as XLSX", (*READING, "measure")),
+    describe = describing(app, board)
+    one = "/indicators/<name>"
+    for path, view, guard, summary, names, answer in (
+        ("/indicators", routes.indicators, open_to_all, "Every indicator of the plan on a day", FILES, told.INDICATORS),
+        (one, routes.indicator, open_to_all, "One indicator", READING, told.INDICATOR),
+        (f"{one}/history", routes.history, open_to_all, "An indicator over time", ("from", "to", "step", "known_at"), told.HISTORY),
+        (f"{one}/records", routes.records, staff, "The units behind a number, and those left out", OPENING, told.RECORDS),
+        ("/plan", routes.plan_, open_to_all, "The plan: towns, definitions, targets", (), told.PLAN),
+        ("/measures", routes.measures, open_to_all, "The measures, who does them, how they stand", (), told.MEASURES),
+        ("/codes", routes.codes, open_to_all, "Code lists", (), CODE_LISTS),
     ):
-        app.add_url_rule(PREFIX + path, f"metrics{path}".replace(".", "_"), guard(_plain(view)), methods=["GET"])
-        describe(app, path, summary, names)
+        app.add_url_rule(PREFIX + path, f"metrics{path}", guard(_plain(view)), methods=["GET"])
+        describe(path, summary, names, answer=answer, public=guard is public)
+    for path, view, media in (("/exports/indicators.csv", routes.csv, "text/csv"), ("/exports/indicators.xlsx", routes.xlsx, XLSX)):
+        app.add_url_rule(PREFIX + path, f"metrics{path}".replace(".", "_"), open_to_all(_plain(view)), methods=["GET"])
+        describe(path, "The board as a table", FILES, answers=[media], public=public_board)
 
 
-def describe(app: Flask, path: str, summary: str, names: Iterable[str]) -> None:
-    """Put a GET into the service's OpenAPI document."""
-    text = {"type": "string"}
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "query", "schema": text, "description": PARAMETERS[name]} for name in names
-    ]
-    if "<name>" in path:
-        parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": text, "description": "指标 id"})
-    document(
-        app, PREFIX + path.replace("<name>", "{id}"), "get", summary, parameters=parameters, tag="indicators", refusals=REFUSALS
-    )
+def describing(app: Flask, board: Board) -> Callable[..., None]:
+    """Puts a GET into the service's OpenAPI document, with the query parameters that it reads."""
+    known = told.parameters_of(dims_of_plan(board.plan), catalogue.clauses(board.plan))
+
+    def describe(path: str, summary: str, names: Iterable[str], **more: Any) -> None:
+        path = path.replace("<name>", "<id>")
+        refusals = (*(FINDS if "<" in path else ASKS), *((422,) if names else ()))
+        parameters = [*in_path(path), *(known[name] for name in names), *more.pop("parameters", ())]
+        document(app, path_of(PREFIX + path), "get", summary, parameters=parameters, tag="indicators", refusals=refusals, **more)
+
+    return describe
+
+
+def dims_of_plan(plan: Plan) -> frozenset[str]:
+    """Every dimension that some indicator of the plan is broken down by."""
+    return frozenset(dim for indicator in plan.indicators.values() for dim in dims_of(indicator))
 
 
 def _plain(view: View) -> View:

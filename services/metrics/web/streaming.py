@@ -8,11 +8,11 @@ from flask import Flask, Response, request
 
 from services.metrics.push.hub import Hub, socket_closer
 from services.metrics.push.stream import Wish, last_event_id, stream
-from services.metrics.readings import dims_of
 from services.metrics.web.access import READERS
 from services.metrics.web.board import Board
+from services.metrics.web.description import LAST_EVENT_ID, STREAM
 from services.metrics.web.parameters import Parameters
-from services.metrics.web.routes import describe
+from services.metrics.web.routes import describing, dims_of_plan
 from shared.auth.web import access, public
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -22,7 +22,7 @@ View = Callable[[], Response]
 def mount(app: Flask, board: Board, hub: Hub, public_board: bool) -> None:
     """Hang the stream into the app."""
     order = tuple(board.plan.indicators)
-    dims = frozenset(dim for indicator in board.plan.indicators.values() for dim in dims_of(indicator))
+    dims = dims_of_plan(board.plan)
 
     def view() -> Response:
         parameters = Parameters(request.args)
@@ -37,4 +37,7 @@ def mount(app: Flask, board: Board, hub: Hub, public_board: bool) -> None:
 
     guard: Callable[[View], View] = public if public_board else access(*READERS)
     app.add_url_rule("/metrics/v1/stream", "metrics/stream", guard(view), methods=["GET"])
-    describe(app, "/stream", "The changes of the indicators as Server-Sent Events", ("indicators", "by"))
+    describing(app, board)(
+        "/stream", "The changes of the indicators as Server-Sent Events", ("indicators", "by"),
+        answers=["text/event-stream"], answer=STREAM, parameters=[LAST_EVENT_ID], public=public_board,
+    )

@@ -14,7 +14,7 @@ from shared.errors import Conflict, Fault
 from shared.records import spells
 from shared.records.document import Record
 from shared.records.endings import of_spells
-from shared.records.fields import Code, CreditCode, Day, IndustryCode, Text, TownCode
+from shared.records.fields import Code, CreditCode, Day, Flag, IndustryCode, Text, TownCode
 from shared.records.kind import Kind, RecordSchema, refuse
 from shared.records.workflow import Context, Image, Request, Step, Workflow, first_day, step
 
@@ -51,7 +51,7 @@ class EnterpriseSchema(RecordSchema):
     registrar = Text(metadata={"description": "登记机关"})
     address = Text(metadata={"description": "住所"})
     cluster_codes = fields.List(Code("clusters"), metadata={"description": "产业集群, the first is the main one"})
-    in_hitech_zone = fields.Bool(metadata={"description": "高新区内"})
+    in_hitech_zone = Flag(metadata={"description": "高新区内"})
     legal_rep_name = Text(metadata={"description": "法定代表人 (personal)"})
     contact_name = Text(metadata={"description": "联系人 (personal)"})
     contact_phone = Text(metadata={"description": "联系电话 (personal)"})

@@ -15,7 +15,7 @@ from shared.auth.roles import Role
 from shared.errors import Invalid
 from shared.records import spells
 from shared.records.document import Record
-from shared.records.fields import Code, CreditCode, Day, Text, TownCode
+from shared.records.fields import Code, CreditCode, Day, Flag, Text, TownCode
 from shared.records.image import faults_of
 from shared.records.kind import OWNERS, Kind, RecordSchema, refuse
 from shared.records.workflow import STAY, Context, Guard, Image, Request, Step, Workflow, first_day, step
@@ -41,7 +41,7 @@ class AccreditationSchema(Schema):
     doc_no = Text(metadata={"description": "文号"})
     granted_on = Day(required=True, metadata={"description": "认定日期"})
     valid_to = Day(metadata={"description": "有效期止, exclusive"})
-    supersedes = fields.Bool(metadata={"description": "替代低级别认定"})
+    supersedes = Flag(metadata={"description": "替代低级别认定"})
     ended_on = Day(metadata={"description": "失效日, first day it no longer counts"})
 
 

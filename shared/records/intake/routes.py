@@ -10,17 +10,33 @@ from flask import Flask, Response, request
 from shared.auth.roles import Role
 from shared.auth.web import access, current_principal
 from shared.errors import Fault, Forbidden, Invalid
+from shared.records.description import JOB
 from shared.records.imports import Imports
 from shared.records.intake import template
 from shared.records.intake.files import MEDIA, file_type
 from shared.records.kind import Kind
 from shared.records.write import Records
 from shared.web.json import idempotency_key, json_response
+from shared.web.openapi import (
+    ASKS,
+    BYTES,
+    FINDS,
+    IDEMPOTENCY_KEY,
+    SENDS,
+    TEXT,
+    document,
+    in_path,
+    in_query,
+    obj,
+    one_of,
+    path_of,
+)
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 EVERYONE = tuple(set(Role) - {Role.SYSADMIN})
 TRUE, FALSE = ("1", "true", "yes"), ("", "0", "false", "no")
+SWITCH = one_of(*TRUE, *FALSE)
 
 
 def mount_imports(app: Flask, prefix: str, records: Records, imports: Imports) -> None:
@@ -64,12 +80,20 @@ def _mount(app: Flask, base: str, kind: Kind, records: Records, imports: Imports
     def as_xlsx() -> Response:
         return _file(template.as_xlsx(kind), "xlsx", f"{kind.name}.xlsx")
 
-    for path, name, view, method in (
-        ("import", "import", submit, "POST"), ("imports/<job_id>", "imports", follow, "GET"),
-        ("imports/<job_id>/result", "import_result", result, "GET"), ("template.csv", "template_csv", as_csv, "GET"),
-        ("template.xlsx", "template_xlsx", as_xlsx, "GET"),
+    job = {"parameters": in_path("<job_id>")}
+    upload_ = {"multipart/form-data": obj({"file": BYTES}), **dict.fromkeys(MEDIA.values(), BYTES)}
+    asks = {"parameters": [in_query("dry_run", SWITCH), in_query("lookup", SWITCH), IDEMPOTENCY_KEY], "bodies": upload_, "status": 202}
+    whole = [*in_path("<job_id>"), in_query("personal", SWITCH, "the personal values of the upload too, for who uploaded it")]
+    for path, name, view, method, summary, said in (
+        ("import", "import", submit, "POST", "导入文件", asks | {"answer": obj({"id": TEXT}), "refusals": (*SENDS, 409)}),
+        ("imports/<job_id>", "imports", follow, "GET", "导入进度", job | {"answer": JOB}),
+        ("imports/<job_id>/result", "import_result", result, "GET", "导入结果文件",
+         {"parameters": whole, "answers": MEDIA.values(), "refusals": (*FINDS, 422)}),
+        ("template.csv", "template_csv", as_csv, "GET", "填报模板 CSV", {"answers": [MEDIA["csv"]], "refusals": ASKS}),
+        ("template.xlsx", "template_xlsx", as_xlsx, "GET", "填报模板 XLSX", {"answers": [MEDIA["xlsx"]], "refusals": ASKS}),
     ):
         app.add_url_rule(f"{base}/{path}", f"{kind.name}.{name}", view, methods=[method])
+        document(app, path_of(f"{base}/{path}"), method, f"{kind.title or kind.name}: {summary}", tag=kind.name, **said)
 
 
 def _mode() -> str:

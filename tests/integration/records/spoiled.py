@@ -57,7 +57,7 @@ FAULTS = (
     Fault("address", "#N/A", "公式出错"),
     Fault("cluster_codes", "钢铁", "Must be one of"),
     Fault("cluster_codes", "[1", "not JSON"),
-    Fault("in_hitech_zone", "也许", "Not a valid boolean"),
+    Fault("in_hitech_zone", "也许", "应为 true 或 false"),
     Fault("legal_rep_name", "欧阳明珠" * 60, "Length"),
     Fault("state", "zombie", "one of"),
     Fault("history", "[{", "not JSON"),
