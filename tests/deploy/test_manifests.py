@@ -161,7 +161,8 @@ def test_what_is_referred_to_is_there(overlay: tuple[str, list[Manifest]]) -> No
         container = pod(each)["containers"][0]
         for source in container["envFrom"]:
             ((reference, named),) = source.items()
-            assert ("ConfigMap" if reference == "configMapRef" else "Secret", named["name"]) in there
+            there_too = ("ConfigMap" if reference == "configMapRef" else "Secret", named["name"]) in there
+            assert there_too or named.get("optional")
         assert all(("Secret", e["valueFrom"]["secretKeyRef"]["name"]) in there for e in container.get("env", []) if "valueFrom" in e)
         assert ("ServiceAccount", pod(each)["serviceAccountName"]) in there
     for each in of_kind(manifests, "Ingress"):

@@ -44,6 +44,13 @@ def district(stack: Any) -> Stack:
     return running
 
 
+def test_its_enterprise_is_reminded_before(district: Stack) -> None:
+    by = district.token("enterprise_agent", enterprise=uscc(0))
+    found: Any = wait_until(lambda: district.get("/registry/v1/notifications", token=by)["items"], what="the reminders")
+    assert {(each["record_id"], each["lead"], each["overtaken"]) for each in found} == {
+        ("GR202344900000", "60", True), ("GR202344900000", "30", True), ("GR202344900000", "7", False)}
+
+
 def test_a_certificate_expires_at_midnight_on_an_open_stream(district: Stack) -> None:
     got: Queue[dict[str, Any]] = Queue()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from services.registry.recusal import unbiased
 from shared.auth.principal import Principal
@@ -55,6 +55,7 @@ class EnterpriseSchema(RecordSchema):
     legal_rep_name = Text(metadata={"description": "法定代表人 (personal)"})
     contact_name = Text(metadata={"description": "联系人 (personal)"})
     contact_phone = Text(metadata={"description": "联系电话 (personal)"})
+    contact_email = fields.Email(validate=validate.Length(max=254), metadata={"description": "联系邮箱, for reminders (personal)"})
 
 
 def initial(principal: Principal, image: Image) -> str:
@@ -215,7 +216,7 @@ KIND = Kind(
     initial=initial,
     draft_needs=("uscc", "name"),
     posters=frozenset({Role.DATA_FEED, Role.ENTERPRISE_AGENT, Role.ENTERPRISE_REP}),
-    personal=("legal_rep_name", "contact_name", "contact_phone"),
+    personal=("legal_rep_name", "contact_name", "contact_phone", "contact_email"),
     revealers=frozenset({Role.BUREAU_REVIEWER, Role.DPO}),
     indexes=(("agents",),),
     taken=taken,
