@@ -29,9 +29,9 @@ def memory(name):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(name))
 imports = Imports(records_of("registry", KINDS, os.environ)[0])
 before = memory("VmRSS")
-begun = time.perf_counter()
+begun, used = time.perf_counter(), time.process_time()
 work.run(imports, imports.take("bench", time.time()), "bench", time.time)
-print(time.perf_counter() - begun, before, memory("VmHWM"))
+print(time.perf_counter() - begun, time.process_time() - used, before, memory("VmHWM"))
 """
 
 
@@ -64,15 +64,15 @@ def run(folder: Path) -> None:
         made = files()
         for type_of_file, mode in (("xlsx", "dry_run"), ("csv", "dry_run"), ("xlsx", "import"), ("csv", "import")):
             job = imports.submit(records.kinds["enterprises"], [made[type_of_file]], type_of_file, mode, FEED)
-            took, before, peak = worker(environ)
+            took, used, before, peak = worker(environ)
             told: dict[str, Any] = imports.show(records.kinds["enterprises"], job, FEED)
             counts = ", ".join(f"{told[name]:,} {name}" for name in ("created", "unchanged", "refused"))
             print(f"{mode} of {ROWS:,} rows, {type_of_file:<4} {len(made[type_of_file]) / 2**20:>4.1f} MiB {took:>12.1f} s         "
-                  f"(memory {before:,.0f} to {peak:,.0f} MiB; {counts})", flush=True)
+                  f"({used:,.1f} s of processor; memory {before:,.0f} to {peak:,.0f} MiB; {counts})", flush=True)
 
 
-def worker(environ: dict[str, str]) -> tuple[float, float, float]:
-    """Seconds, and memory in MiB before and at its peak, of a worker that takes one job."""
+def worker(environ: dict[str, str]) -> tuple[float, float, float, float]:
+    """Seconds, those of its processor, and memory in MiB before and at its peak, of a worker that takes one job."""
     done = subprocess.run([sys.executable, "-c", WORKER], env=dict(os.environ) | environ, capture_output=True, text=True, check=True)
-    took, before, peak = map(float, done.stdout.split())
-    return took, before, peak
+    took, used, before, peak = map(float, done.stdout.split())
+    return took, used, before, peak
