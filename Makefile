@@ -6,6 +6,7 @@ ONCE ?=
 ALL ?=
 ROWS ?=
 KILLS ?= 200
+MINUTES ?= 10
 LOAD_S := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 LOG ?= kafka
 AGAIN ?=
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
-.PHONY: help demo test lint openapi bench faults kafka setup clean
+.PHONY: help demo test lint openapi budget bench faults kafka setup clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -36,6 +37,9 @@ faults: .venv/.installed-dev ## The fault matrix [ROWS=1,4] [KILLS=200] [SECONDS
 
 openapi: .venv/.installed-dev ## Calls every operation of the OpenAPI documents [EXAMPLES=100] [SEED=1]
 	@EXAMPLES=$(or $(EXAMPLES),100) $(if $(SEED),SEED=$(SEED)) $(BIN)/python -m pytest tests/integration/openapi tests/integration/metrics/test_openapi.py
+
+budget: .venv/.installed-dev ## Random work of several hands at once on one budget, its identity read all the time [MINUTES=10]
+	@BUDGET_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s tests/integration/money/test_budget_machine.py
 
 bench: .venv/.installed-dev ## The benchmarks of tests/bench, with their figures
 	@$(BIN)/python -m tests.bench

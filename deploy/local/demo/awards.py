@@ -40,6 +40,7 @@ STAGES: tuple[tuple[str, dict[str, int], list[tuple[str, str]], tuple[int, int]]
 RECOVERED_FEN = {"recovered": 1_000_000, "partially_recovered": 500_000, "clawback_ordered": 0}
 NOTICE_DAYS = (9, 14)  # days from the posting to the approval: five working days and a weekend at least
 SHORTEST_AFTER_HIRE = 45  # days from the first day at work to the first step of the file
+LONGEST_AFTER_HIRE = 330  # and to the last one: the policy takes who was hired less than twelve months before
 NO_BANK = "0000441502"  # no card number begins with a zero, so no living person's account is hit
 FIRST_DAY = date(2024, 1, 2)  # before that the holiday calendar does not reach
 
@@ -67,7 +68,7 @@ def applications(introductions: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
     for state, degrees, steps, when in sorted(STAGES, key=lambda stage: -stage[3][1]):  # who finished long ago was hired early
         for degree, number in degrees.items():
-            rows += [_row(random, _taken(pool, degree, when[1], len(steps)), state, steps, when) for _ in range(number)]
+            rows += [_row(random, _taken(pool, degree, when, len(steps)), state, steps, when) for _ in range(number)]
     rows.sort(key=lambda row: (row["history"][0]["at"] if row["history"] else "9999", row["introduction"]))
     names = {reference(row): row["person"]["name"] for row in introductions}
     return [{"application_no": f"QC{n:04d}", **row, **_account(n, row, names)} for n, row in enumerate(rows, 1)]
@@ -80,17 +81,21 @@ def _account(number: int, row: Row, names: Mapping[str, str]) -> Row:
     return {"account": {"holder": names[row["introduction"]], "bank": "示范银行城区支行", "number": f"{NO_BANK}{number:09d}"}}
 
 
-def _taken(pool: list[Row], degree: str, latest: int, steps: int) -> Row:
-    """Somebody of the degree who was at work in time; the longest waiting past, the later one hired."""
-    deadline = DEMO_DAY - timedelta(days=min(latest, 150) + steps + SHORTEST_AFTER_HIRE)
-    found = next(n for n, row in enumerate(pool) if row["degree_level"] == degree and date.fromisoformat(row["hired_on"]) <= deadline)
+def _taken(pool: list[Row], degree: str, when: tuple[int, int], steps: int) -> Row:
+    """Somebody of the degree who was at work in time, and not for too long when the last step is of these days."""
+    latest = DEMO_DAY - timedelta(days=min(when[1], 150) + steps + SHORTEST_AFTER_HIRE)
+    earliest = DEMO_DAY - timedelta(days=when[1] + LONGEST_AFTER_HIRE - 30)
+    found = next(n for n, row in enumerate(pool)
+                 if row["degree_level"] == degree and earliest <= date.fromisoformat(row["hired_on"]) <= latest)
     return pool.pop(found)
 
 
 def _row(random: Random, introduction: Row, state: str, steps: list[tuple[str, str]], when: tuple[int, int]) -> Row:
     degree = introduction["degree_level"]
-    earliest = date.fromisoformat(introduction["hired_on"]) + timedelta(days=SHORTEST_AFTER_HIRE + 4 * len(steps))
-    last = max(DEMO_DAY - timedelta(days=random.randint(*when)), min(earliest, DEMO_DAY - timedelta(days=when[0])), FIRST_DAY)
+    hired = date.fromisoformat(introduction["hired_on"])
+    earliest, latest = hired + timedelta(days=SHORTEST_AFTER_HIRE + 4 * len(steps)), hired + timedelta(days=LONGEST_AFTER_HIRE)
+    drawn = min(DEMO_DAY - timedelta(days=random.randint(*when)), latest)
+    last = max(drawn, min(earliest, DEMO_DAY - timedelta(days=when[0])), FIRST_DAY)
     row: Row = {
         "policy_code": POLICY, "item": degree, "introduction": reference(introduction), "town_code": introduction["town_code"],
         "state": state, "history": list(_spread(random, introduction["town_code"], last, steps)), "source": "用人单位申报",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 from services.incentives.applications import notice
+from services.incentives.applications.award import dossier
 from services.incentives.applications.desk import take_place, year_of
 from services.incentives.applications.progress import DEAD, note, past_handling_days, start_clock
+from services.incentives.applications.terms import version_on
 from services.incentives.budgets import money
+from services.incentives.eligibility.decide import decide
 from shared.auth.roles import Role
 from shared.errors import Fault, Forbidden, Invalid
 from shared.records.workflow import Context, Image
@@ -80,6 +83,7 @@ def _past(image: Image, context: Context) -> None:
     submitted = days.get("submit")
     if state != "draft":
         image.setdefault("reference_date", submitted or today)
+        _under_its_rules(image, context)
     if submitted or state not in ("draft",):
         note(image, "applied", amount, submitted or today)
     approved = days.get("approve")
@@ -103,6 +107,21 @@ def _past(image: Image, context: Context) -> None:
         image["objections"] = [{"by": None, "at": image["recorded_at"], "state": "open"}]
     if state in ("publicity", "objection"):
         notice.post(image, date.fromisoformat(days.get("publish", today)), context)
+
+
+def _under_its_rules(image: Image, context: Context) -> None:
+    """The policy version of its day, which a later one does not touch; and the decision, where the version says what was decided.
+
+    An office brings amounts along and no snapshots: a decision that came out otherwise on what is known here is not ours to tell.
+    """
+    policy = version_on(image["policy_code"], image["reference_date"], context)
+    if policy is None:
+        return
+    image.setdefault("policy_version", policy["version_no"])
+    if image["state"] in FIXED and image["policy_version"] == policy["version_no"]:
+        found = decide(policy, dossier(image, context), date.fromisoformat(image["reference_date"]))
+        if found.amount_fen == image["amount_fen"]:
+            image["decision"] = found.to_json() | {"decided_on": context.today.isoformat()}
 
 
 def _clawed_back(image: Image, days: dict[str, str], today: str, amount: int) -> None:

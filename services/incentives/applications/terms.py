@@ -24,6 +24,13 @@ def policy_of(application: Image, context: Context) -> Image:
     return found[0]
 
 
+def version_on(code: str, day: str, context: Context) -> Image | None:
+    """The version that was in force on a day, else the one of today, if any."""
+    versions = context.work.matching(POLICIES, {"policy_code": code}, by="version_no", limit=MOST_VERSIONS)
+    found = in_force(versions, day) or in_force(versions, context.today.isoformat())
+    return next((version for version in found if version["policy_code"] == code), None)
+
+
 def title(policy: Image) -> dict[str, str]:
     """Its name, zh and en."""
     return dict(policy["title"])

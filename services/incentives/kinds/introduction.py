@@ -84,9 +84,10 @@ def into_a_counting_one(image: Image, request: Request, context: Context) -> Non
 
 def merge(image: Image, request: Request, context: Context) -> None:
     """The same person as another record's."""
-    other = context.find("introductions", request.into or "")
+    other, before = context.find("introductions", request.into or ""), context.find("introductions", image["id"])
     assert other is not None, "the guard holds it"
-    image["merged_into"] = {"id": other["id"], "person_key": other["person_key"], "from_state": image["states"][-2]["value"]}
+    assert before is not None, "it is stored as it was until this step is"
+    image["merged_into"] = {"id": other["id"], "person_key": other["person_key"], "from_state": before["state"]}
 
 
 def unmerge(image: Image, request: Request, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""The bank's two files, CSV in UTF-8 with a header; docs/payments.md describes them.
+"""The bank's two files, CSV in UTF-8 with a header; docs/awards.md describes them.
 
 Out: payment_no, account_holder, bank, account_number, amount_yuan (two decimals), purpose.
 Back: payment_no, result (ok or failed), receipt_no, paid_on, reason.

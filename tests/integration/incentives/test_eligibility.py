@@ -166,6 +166,25 @@ def test_a_stored_decision_repeats_itself_after_everything_changed(district: Dis
     assert district.call("GET", "/incentives/v1/nothing/x/decision", by="auditor").status_code == 404
 
 
+def test_what_an_office_brings_along_keeps_the_rules_of_its_day(district: District) -> None:
+    district.make("/incentives/v1/budgets", {"budget_code": "b-brought", "name": "资金", "total_fen": 10_000_000})
+    body = make_policy("brought", budget_id="b-brought", without_application=False)
+    district.policy(body)
+    codes = [firm(district) for _ in range(3)]
+    district.settle()
+    agreed, otherwise, open_ = (
+        district.make("/incentives/v1/applications", {"policy_code": "brought", "uscc": code, "town_code": "441502100"} | more)
+        for code, more in zip(codes, ({"state": "paid", "amount_fen": 100_000}, {"state": "paid", "amount_fen": 70_000},
+                                      {"state": "accepted"}), strict=True)
+    )
+    district.policy(body | {"version_no": 2, "items": [{"code": "one", "title": {"zh": "一次性", "en": "Once"}, "amount": "30000"}]})
+    found = district.call("GET", f"/incentives/v1/applications/{agreed['id']}/decision", by="auditor").json
+    assert (found["same"], found["stored"]["version_no"], found["what_if"]["difference_fen"]) == (True, 1, -70_000)
+    assert district.call("GET", f"/incentives/v1/applications/{otherwise['id']}/decision", by="auditor").status_code == 409
+    reviewed = district.act(f"/incentives/v1/applications/{open_['id']}", 1, "review", by="bureau_reviewer:second")
+    assert (reviewed["policy_version"], reviewed["decision"]["amount_fen"]) == (1, 100_000)
+
+
 def test_editors_can_look_up_every_fact(district: District) -> None:
     found = district.call("GET", "/incentives/v1/facts", by="plan_officer").json["items"]
     assert {"name", "type", "zh", "en", "field"} <= set(found[0])

@@ -103,6 +103,16 @@ def test_a_pair_is_shown_side_by_side_merged_and_taken_apart(district: District)
     assert counted(district, first["person_key"]) == [first["id"], second["id"]]
 
 
+def test_taking_a_merge_apart_restores_who_was_registered_on_the_same_day(district: District) -> None:
+    number = person()
+    first = district.make(BASE, graduate(number, uscc(next(NUMBER)), "2026-04-01"))
+    second = district.make(BASE, graduate(number, uscc(next(NUMBER)), "2026-05-06"), by="hr_officer:one")
+    path = f"{BASE}/{second['id']}"
+    assert district.act(path, 1, "register", by="hr_officer:two")["duplicate_person"] is True
+    district.act(path, 2, "merge", by="hr_officer:m", reason="同一人", into=first["id"])
+    assert district.act(path, 3, "unmerge", by="hr_officer:m", reason="并错")["state"] == "registered"
+
+
 def test_taking_a_merge_apart_restores_who_had_left(district: District) -> None:
     number = person()
     first, second = (district.make(BASE, graduate(number, uscc(next(NUMBER)), day)) for day in ("2026-04-01", "2026-05-06"))

@@ -1,6 +1,6 @@
 """Random work of several hands at once on one budget: total = free + reserved + approved + paid at every moment.
 
-`BUDGET_MINUTES=10 pytest tests/integration/money/test_budget_machine.py` works for so long; without it a short while.
+`make budget MINUTES=10` works for so long; without it (`BUDGET_MINUTES`) a short while.
 """
 
 from __future__ import annotations
