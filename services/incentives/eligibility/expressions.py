@@ -1,7 +1,7 @@
 """Policy expressions: a small part of the Common Expression Language, typed, without input or output, bounded in cost.
 
 Integers only: money is fen, and a share of it is `share(amount, numerator, denominator)`, exact and rounded half up.
-Days are texts `YYYY-MM-DD`, which compare as days do. docs/adr/0007.
+Days are texts `YYYY-MM-DD`, which compare as days do. docs/adr/0017.
 """
 
 from __future__ import annotations
