@@ -16,9 +16,9 @@ SOME_RECORD = obj({"id": TEXT, "kind": TEXT, "version": INTEGER, "state": TEXT})
 STATED = {"type": "string", "minLength": 1}
 
 NOTICE = obj(
-    {"id": TEXT, "name": TEXT, "employer": TEXT, "category": maybe(NAMES), "item": maybe(TEXT), "amount_fen": FEN, "from": DAY, "until": DAY,
-     "told_apart_by": TEXT},
-    ["id", "name", "employer", "category", "item", "amount_fen", "from", "until"],
+    {"id": TEXT, "version": INTEGER, "name": TEXT, "employer": TEXT, "category": maybe(NAMES), "item": maybe(TEXT), "amount_fen": FEN,
+     "from": DAY, "until": DAY, "told_apart_by": TEXT},
+    ["id", "version", "name", "employer", "category", "item", "amount_fen", "from", "until"],
 )
 NOTICES = items_of(NOTICE)
 OBJECTION = obj({"reason": STATED}, additionalProperties=False)
@@ -33,6 +33,10 @@ LIGHTS = items_of(obj(
 EXCEPTIONS = items_of(obj({
     "application": TEXT, "version": INTEGER, "action": TEXT, "actor": TEXT, "time": INSTANT, "reason": maybe(TEXT), "override": ANYTHING,
     "stacking": ANYTHING, "written_off_fen": maybe(FEN),
+}))
+RECOVERIES = items_of(obj({
+    "application": TEXT, "state": one_of("held_back", "due", "ordered"), "policy_code": TEXT, "town_code": maybe(TEXT), "cause": ANYTHING,
+    "evidence": ANYTHING, "amount_fen": maybe(FEN), "recovered_fen": FEN, "outstanding_fen": FEN,
 }))
 FIGURES = obj(dict.fromkeys(("gross_fen", "ordered_fen", "recovered_fen", "net_fen", "outstanding_fen", "written_off_fen"), FEN))
 LEDGER = items_of(obj({"key": TEXT, **FIGURES["properties"]}), total=FIGURES, by=maybe(TEXT))

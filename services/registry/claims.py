@@ -15,11 +15,23 @@ from shared.auth.web import access, current_principal
 from shared.errors import Fault, Invalid, NotFound
 from shared.records.access import ENTERPRISES, visible
 from shared.records.blueprint import EVERYONE, once
+from shared.records.description import Description
 from shared.records.kind import OWNERS
 from shared.records.present import shown
 from shared.records.write import Records
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import (
+    ASKS,
+    CREATES,
+    IDEMPOTENCY_KEY,
+    PLACE,
+    VERSION,
+    document,
+    in_path,
+    items_of,
+    operations_of,
+    path_of,
+)
 
 CLAIMS = "claims"
 MOST = 500  # of one enterprise
@@ -49,10 +61,14 @@ def mount_claims(app: Flask, records: Records) -> None:
         return json_response({"items": seen, "next": None})
 
     app.extensions["widen"] = lambda principal: with_agencies(records, principal)
-    path = [{"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    for method, view, summary, status in (("POST", claim, "认领企业", 201), ("GET", claims, "企业认领列表", 200)):
-        app.add_url_rule(f"{base}/{ENTERPRISES}/<record_id>/claims", f"{ENTERPRISES}.{view.__name__}", view, methods=[method])
-        document(app, f"{base}/{ENTERPRISES}/{{record_id}}/claims", method.lower(), summary, tag=CLAIMS, status=status, parameters=path)
+    about = Description(operations_of(app), kind)
+    rule = f"{base}/{ENTERPRISES}/<record_id>/claims"
+    made = {"body": about.posted(said=("uscc",)), "answer": about.record, "status": 201, "headers": VERSION | PLACE, "refusals": (*CREATES, 404)}
+    listed = {"answer": items_of(about.record), "refusals": ASKS}
+    for method, view, summary, said in (("POST", claim, "认领企业", made), ("GET", claims, "企业认领列表", listed)):
+        app.add_url_rule(rule, f"{ENTERPRISES}.{view.__name__}", view, methods=[method])
+        parameters = [*in_path(rule), *([IDEMPOTENCY_KEY] if method == "POST" else [])]
+        document(app, path_of(rule), method, summary, tag=CLAIMS, parameters=parameters, **said)
 
 
 def with_agencies(records: Records, principal: Principal) -> Principal:

@@ -21,12 +21,14 @@ from shared.records.once import Answer, Once, guarded, remember
 from shared.records.workflow import Context, Image, Request
 from shared.records.write import Records
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import CREATES, IDEMPOTENCY_KEY, INTEGER, TEXT, document, in_path, obj, one_of, path_of
 
 PLATFORMS, STATE = "platforms", "expert_review"
 LEAST_EXPERTS = 3
 VERDICTS = ("for", "against", "recused")
 NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")
+OPINION = obj({"expert": {"type": "string", "pattern": f"^{NUMBER.pattern}$"}, "verdict": one_of(*VERDICTS)}, additionalProperties=False)
+HEARD = obj({"id": TEXT, "version": INTEGER, "opinions": {"type": "array", "items": obj({"expert": TEXT, "verdict": TEXT, "at": TEXT})}})
 LONG_NUMBER = re.compile(r"\d{9}")  # no telephone, no document of a person
 
 
@@ -55,8 +57,8 @@ def mount_experts(app: Flask, records: Records) -> None:
 
     base = f"/{records.service}/v1/{PLATFORMS}"
     app.add_url_rule(f"{base}/<record_id>/opinions", f"{PLATFORMS}.opinions", opinion, methods=["POST"])
-    path = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, f"{base}/{{record_id}}/opinions", "post", "创新平台: 专家意见", tag=PLATFORMS, status=201, parameters=[path])
+    document(app, path_of(f"{base}/<record_id>/opinions"), "post", "创新平台: 专家意见", tag=PLATFORMS, status=201,
+             parameters=[*in_path("<record_id>"), IDEMPOTENCY_KEY], body=OPINION, answer=HEARD, refusals=(*CREATES, 404))
 
 
 def _recorded(records: Records, record_id: str, given: Image, principal: Principal, key: Once | None) -> Image:

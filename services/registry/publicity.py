@@ -18,10 +18,13 @@ from shared.records.workflow import Image, Request
 from shared.records.write import Records
 from shared.standards.workdays import end_of
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, CREATES, DAY, IDEMPOTENCY_KEY, INTEGER, TEXT, document, in_path, items_of, obj, path_of
 
 PLATFORMS, POSTED = "platforms", "publicity"
 SHOWN = ("id", "name", "platform_kind", "town_code", "host_uscc", "cluster_code", "proposed_accreditation")
+NOTICE = obj({"id": TEXT, "name": TEXT, "from": DAY, "until": DAY, "working_days": INTEGER})
+OBJECTION = obj({"reason": {"type": "string", "minLength": 1}}, additionalProperties=False)
+OBJECTED = obj({"id": TEXT, "state": TEXT})
 LONGEST_CACHE_S = 300
 MOST_LISTED = 1_000
 TRIES = 5
@@ -50,9 +53,9 @@ def mount_publicity(app: Flask, records: Records) -> None:
     base = f"/{records.service}/v1/publicity"
     app.add_url_rule(base, "publicity", publicity)
     app.add_url_rule(f"{base}/<record_id>/objections", "publicity.object", object_, methods=["POST"])
-    path = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, base, "get", "公示中的创新平台, 期满即撤", tag=POSTED)
-    document(app, f"{base}/{{record_id}}/objections", "post", "对公示提出异议", tag=POSTED, status=201, parameters=[path])
+    document(app, base, "get", "公示中的创新平台, 期满即撤", tag=POSTED, answer=items_of(NOTICE), public=True, refusals=ASKS)
+    document(app, path_of(f"{base}/<record_id>/objections"), "post", "对公示提出异议", tag=POSTED, status=201, answer=OBJECTED,
+             body=OBJECTION, parameters=[*in_path("<record_id>"), IDEMPOTENCY_KEY], refusals=(*CREATES, 404, 412))
 
 
 def _line(image: Image) -> Image:

@@ -16,10 +16,12 @@ from shared.records.once import Answer, Once, guarded, remember
 from shared.records.workflow import Context, Guard, Image, Request
 from shared.records.write import Records
 from shared.web.json import json_response, read_object
-from shared.web.openapi import document
+from shared.web.openapi import CREATES, IDEMPOTENCY_KEY, INTEGER, TEXT, document, in_path, obj, one_of, path_of
 
 INTERESTS = ("employer", "kin", "shareholding", "other")
 KINDS = ("enterprises", "platforms", "claims")
+DECLARATION = obj({"interest": one_of(*INTERESTS)}, additionalProperties=False)
+DECLARED = obj({"id": TEXT, "version": INTEGER, "interests": {"type": "array", "items": obj({"actor": TEXT, "interest": TEXT})}})
 OWN_CODES = ("uscc", "host_uscc")
 
 
@@ -64,8 +66,8 @@ def _mount(app: Flask, records: Records, kind: Kind) -> None:
 
     base = f"/{records.service}/v1/{kind.name}"
     app.add_url_rule(f"{base}/<record_id>/interests", f"{kind.name}.interests", declare, methods=["POST"])
-    path = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    document(app, f"{base}/{{record_id}}/interests", "post", f"{kind.title}: 申报利害关系并回避", tag=kind.name, status=201, parameters=[path])
+    document(app, path_of(f"{base}/<record_id>/interests"), "post", f"{kind.title}: 申报利害关系并回避", tag=kind.name, status=201,
+             parameters=[*in_path("<record_id>"), IDEMPOTENCY_KEY], body=DECLARATION, answer=DECLARED, refusals=(*CREATES, 404))
 
 
 def _declared(

@@ -6,7 +6,8 @@ opened by hand it may run nothing and ask for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Flask, Response, request
 
@@ -17,10 +18,27 @@ from shared.records.attachments import FORMATS, LARGEST_BYTES, Attachments
 from shared.records.blueprint import EVERYONE
 from shared.records.kind import Kind
 from shared.web.json import idempotency_key, json_response
-from shared.web.openapi import document
+from shared.web.openapi import (
+    BYTES,
+    FINDS,
+    IDEMPOTENCY_KEY,
+    INSTANT,
+    INTEGER,
+    PLACE,
+    SENDS,
+    TEXT,
+    document,
+    in_path,
+    in_query,
+    items_of,
+    obj,
+    one_of,
+    path_of,
+)
 
 PIECE_BYTES = 64 * 1024
 FORM_BYTES = 64 * 1024  # what a multipart form may add to a file
+ENTRY = obj({"id": TEXT, "purpose": TEXT, "media_type": one_of(*FORMATS), "size_bytes": INTEGER, "sha256": TEXT, "at": INSTANT})
 SAFE = {
     "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -74,18 +92,20 @@ def _mount(app: Flask, kind: Kind, attachments: Attachments) -> None:
 
     base = f"/{records.service}/v1/{kind.name}"
     many, one = f"{base}/<record_id>/attachments", f"{base}/<record_id>/attachments/<attachment_id>"
-    for path, method, verb, view, summary, status in (
-        (many, "POST", "attach", attach, "提交附件 (PDF, JPEG, PNG)", 201), (many, "GET", "attached", attached, "附件列表", 200),
-        (one, "GET", "fetch", fetch, "下载附件", 200), (one, "DELETE", "detach", detach, "删除附件", 204),
-    ):  # fmt: skip
+    purpose = in_query("purpose", one_of(*kind.attaches), "or a field of the form")
+    bodies = {"multipart/form-data": obj({"file": BYTES, "purpose": purpose["schema"]}, ["file"]), **dict.fromkeys(FORMATS, BYTES)}
+    handed_in = {"bodies": bodies, "answer": ENTRY, "status": 201, "headers": PLACE, "refusals": (*SENDS, 404, 409),
+                 "parameters": [purpose, IDEMPOTENCY_KEY]}
+    routes: list[tuple[str, str, str, Callable[..., Response], str, dict[str, Any]]] = [
+        (many, "POST", "attach", attach, "提交附件 (PDF, JPEG, PNG)", handed_in),
+        (many, "GET", "attached", attached, "附件列表", {"answer": items_of(ENTRY)}),
+        (one, "GET", "fetch", fetch, "下载附件", {"answers": FORMATS}),
+        (one, "DELETE", "detach", detach, "删除附件", {"answers": (), "status": 204, "refusals": (*FINDS, 409)}),
+    ]
+    for path, method, verb, view, summary, said in routes:
         app.add_url_rule(path, f"{kind.name}.{verb}", view, methods=[method])
-        names = [name for name in ("record_id", "attachment_id") if f"<{name}>" in path]
-        parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-        if verb == "attach":
-            purposes = {"type": "string", "enum": list(kind.attaches)}
-            parameters.append({"name": "purpose", "in": "query", "schema": purposes})
-        spelled = path.replace("<", "{").replace(">", "}")
-        document(app, spelled, method.lower(), f"{kind.title or kind.name}: {summary}", tag=kind.name, status=status, parameters=parameters)
+        told = said | {"parameters": [*in_path(path), *said.get("parameters", ())]}
+        document(app, path_of(path), method, f"{kind.title or kind.name}: {summary}", tag=kind.name, **told)
 
 
 def _upload() -> tuple[str, str, Iterator[bytes]]:

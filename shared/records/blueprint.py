@@ -23,7 +23,7 @@ from shared.records.listing import DIGITS, number_of, page
 from shared.records.once import Once, once_of
 from shared.records.present import FIRST, shown, version_of
 from shared.records.steps import ahead
-from shared.records.workflow import Image, Request
+from shared.records.workflow import LONGEST_NOTICE, MOST_FAULTS, Image, Request
 from shared.records.write import Records
 from shared.web.json import idempotency_key, if_match, json_response, read_object
 from shared.web.openapi import (
@@ -47,9 +47,7 @@ PATCHES = ("application/json", "application/merge-patch+json")
 EVERYONE = tuple(set(Role) - {Role.SYSADMIN})
 REQUEST_FIELDS = frozenset({"action", "reason", "effective_on", "level", "accreditation", "into", "amount_fen", "doc_no", "cause", "faults",
                             "working_days"})
-MOST_FAULTS = 100
 NOT_TEXT = frozenset({"accreditation", "amount_fen", "faults", "working_days"})
-LONGEST_NOTICE = 250  # working days: a year
 MOST_EVENTS = 5_000  # of a page of the feed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from marshmallow import fields
@@ -10,6 +10,7 @@ from marshmallow import fields
 from shared.records.fields import MOST_FEN, Day
 from shared.records.kind import Kind
 from shared.records.listing import LARGEST_PAGE, LONGEST
+from shared.records.workflow import LONGEST_NOTICE, MOST_FAULTS
 from shared.web.openapi import DAY, FLAG, INSTANT, INTEGER, TEXT, JsonSchema, Operations, in_query, items_of, maybe, obj, one_of
 
 ANYTHING: dict[str, Any] = {}
@@ -17,7 +18,9 @@ VERSION_NO = {"type": "integer", "minimum": 1}
 OPAQUE = {"type": "string", "description": "an opaque id: no name, no account"}
 SPELLS = {"type": "array", "items": obj({"from": maybe(TEXT), "to": maybe(TEXT), "value": ANYTHING}, ["from", "to"])}
 HAND = obj({"action": TEXT, "actor": OPAQUE, "at": TEXT})
-ALWAYS = ("id", "kind", "version", "state", "recorded_at", "created_by", "states")
+ALWAYS = ("id", "kind", "version", "state")  # all that is told to who may act on a record without seeing it
+NAMED = obj({"pointer": {"type": "string", "pattern": "^/"}, "message": {"type": "string", "minLength": 1, "maxLength": 500}},
+            additionalProperties=False)
 DECISIONS = ("confirm_change", "refuse_change")
 ASKED_DAY = {**DAY, **Day.json_schema}
 AS_OF = in_query("as_of", TEXT, "a day YYYY-MM-DD or an RFC 3339 instant: the record as it held on that day")
@@ -33,12 +36,13 @@ class Description:
         self.page = items_of(self.record, maybe(TEXT))
         self.versions = items_of(self._component("Version", self._version()))
 
-    def posted(self) -> dict[str, Any]:
-        """The body of a POST: all that a draft needs, else all that the kind requires."""
+    def posted(self, said: Sequence[str] = ()) -> dict[str, Any]:
+        """The body of a POST: all that a draft needs, else all that the kind requires; without what the path has `said`."""
         given = {"state": maybe(one_of(*sorted(self.kind.workflow.states))), "history": maybe({"type": "array", "items": HAND_GIVEN}),
                  "reason": maybe(TEXT)}
-        required = self.kind.draft_needs or self._required()
-        return self._component("New", obj(self._nullable() | given, required, additionalProperties=False))
+        required = [name for name in self.kind.draft_needs or self._required() if name not in said]
+        name = "New" if not said else "Named"
+        return self._component(name, obj(self._nullable(said) | given, required, additionalProperties=False))
 
     def patched(self) -> dict[str, Any]:
         """A merge patch with its day and reason: null takes a value away, an object is merged name by name."""
@@ -50,7 +54,9 @@ class Description:
         actions = one_of(*self.kind.workflow.actions, *DECISIONS)
         texts = dict.fromkeys(("reason", "level", "into", "doc_no", "cause"), maybe(TEXT))
         more = {"action": actions, "effective_on": maybe(ASKED_DAY), "accreditation": {"type": ["object", "null"]},
-                "amount_fen": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_FEN}}
+                "amount_fen": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_FEN},
+                "working_days": {"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST_NOTICE},
+                "faults": {"type": ["array", "null"], "minItems": 1, "maxItems": MOST_FAULTS, "items": NAMED}}
         return self._component("Step", obj(texts | more, ["action"], additionalProperties=False))
 
     def query(self) -> list[dict[str, Any]]:
@@ -90,9 +96,9 @@ class Description:
     def _required(self) -> list[str]:
         return [name for name, field in self._fields() if field.required]
 
-    def _nullable(self) -> dict[str, dict[str, Any]]:
+    def _nullable(self, said: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         """The fields as a body may have them: null means "not given"."""
-        required = set(self.kind.draft_needs or self._required())
+        required = set(self.kind.draft_needs or self._required()) - {*said}
         return {name: shape if name in required else maybe(shape) for name, shape in self._own.items()}
 
     def _component(self, suffix: str, schema: JsonSchema) -> dict[str, Any]:

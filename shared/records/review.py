@@ -20,9 +20,14 @@ from shared.records.present import difference
 from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import FINDS, INTEGER, TEXT, document, in_path, in_query, maybe, obj, path_of
 
 RETURN = "return"
+CHANGED = obj({
+    "id": TEXT, "since": INTEGER, "version": INTEGER, "state": TEXT, "personal": {"type": "array", "items": TEXT},
+    "returned": maybe(obj({"reason": maybe(TEXT), "faults": {"type": "array", "items": obj({"pointer": TEXT, "message": TEXT})}})),
+    "changed": {"type": "object", "additionalProperties": obj({"from": {}, "to": {}})},
+})
 
 
 def mount_review(app: Flask, records: Records) -> None:
@@ -39,9 +44,9 @@ def _mount(app: Flask, records: Records, kind: Kind) -> None:
 
     base = f"/{records.service}/v1/{kind.name}"
     app.add_url_rule(f"{base}/<record_id>/changes", f"{kind.name}.changes", changes)
-    path = {"name": "record_id", "in": "path", "required": True, "schema": {"type": "string"}}
-    since = {"name": "since", "in": "query", "schema": {"type": "integer", "minimum": 1}}
-    document(app, f"{base}/{{record_id}}/changes", "get", f"{kind.title or kind.name}: 退回后的修改", tag=kind.name, parameters=[path, since])
+    since = in_query("since", {"type": "integer", "minimum": 1}, "an earlier version")
+    document(app, path_of(f"{base}/<record_id>/changes"), "get", f"{kind.title or kind.name}: 退回后的修改", tag=kind.name,
+             parameters=[*in_path("<record_id>"), since], answer=CHANGED, refusals=(*FINDS, 422))
 
 
 def changed_since(records: Records, kind: Kind, record_id: str, since: int | None, principal: Principal) -> Image:

@@ -12,6 +12,8 @@ from shared.auth.roles import Role
 from shared.records import spells
 
 Image = dict[str, Any]
+MOST_FAULTS = 100  # that a return names
+LONGEST_NOTICE = 250  # working days of a public notice: a year
 STAY = "="  # the action leaves the state as it is
 
 

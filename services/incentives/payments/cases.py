@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from services.incentives.description import RECOVERIES
 from services.incentives.payments.recovery import outstanding
 from shared.auth.roles import Role
 from shared.auth.web import access
@@ -13,7 +14,7 @@ from shared.records.kind import STAFF
 from shared.records.workflow import Image
 from shared.records.write import Records
 from shared.web.json import json_response
-from shared.web.openapi import document
+from shared.web.openapi import ASKS, document, in_query, one_of
 
 PATH, MOST_LISTED = "/incentives/v1/recoveries", 1_000
 OWED = ("clawback_ordered", "partially_recovered")
@@ -36,7 +37,7 @@ def mount_cases(app: Flask, records: Records) -> None:
 
     app.add_url_rule(PATH, "recoveries", recoveries)
     document(app, PATH, "get", "依据灭失的兑现与追缴事项", tag="applications",
-             parameters=[{"name": "state", "in": "query", "schema": {"type": "string", "enum": list(STATES)}}])
+             parameters=[in_query("state", one_of(*STATES))], answer=RECOVERIES, refusals=(*ASKS, 422))
 
 
 def cases(records: Records, wanted: str | None = None) -> list[Image]:

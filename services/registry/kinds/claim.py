@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from marshmallow import fields
-
 from services.registry.recusal import all_of, unbiased
 from shared.auth.principal import Principal
 from shared.auth.roles import Role
 from shared.errors import Conflict, Fault, Forbidden, RuleBroken
 from shared.records.document import Record
-from shared.records.fields import Code, CreditCode, TownCode
+from shared.records.fields import Code, CreditCode, Flag, TownCode
 from shared.records.kind import OWNERS, Kind, RecordSchema, refuse, same_keys
 from shared.records.workflow import Context, Image, Request, Workflow, step
 
@@ -34,7 +32,7 @@ class ClaimSchema(RecordSchema):
 
     uscc = CreditCode(required=True, metadata={"description": "被认领企业"})
     ground = Code("claim_grounds", metadata={"description": "认领事由"})
-    replaces = fields.Bool(metadata={"description": "取代现有经办人"})
+    replaces = Flag(metadata={"description": "取代现有经办人"})
     town_code = TownCode(metadata={"description": "镇街; the enterprise's own where it has one"})
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemathesis.core.parameters import ParameterLocation
 
 from shared.auth.roles import Role
+from shared.records.attachments import FORMATS
 from tests.integration.records.conftest import Office
 from tests.integration.records.test_kinds import ALL, bodies, patent_no
 from tests.system.made import HONGCAO, uscc
@@ -32,6 +33,8 @@ schemathesis.openapi.format("entry-number", st.integers(0, 10**8 - 1).map(lambda
 schemathesis.openapi.format("patent-number", st.integers(0, 9999).map(patent_no))
 for media in ("text/csv", "application/x-ndjson", XLSX):
     schemathesis.openapi.media_type(media, st.binary(max_size=200) | st.just(b"uscc,name\n1,2\n") | st.just(b'{"uscc": "1"}\n'))
+for media in FORMATS:
+    schemathesis.openapi.media_type(media, st.binary(max_size=200) | st.just(b"%PDF-1.7\n%%EOF"))
 
 
 class Caller:
