@@ -144,11 +144,13 @@ def test_f8_a_paid_award_is_revoked(district: Stack) -> None:
     }  # fmt: skip
     assert len(listed(district, "applications", state="paid")) == 235
     district.clock_set("2026-07-20T09:00:00+08:00")
+    seen = district.get("/metrics/v1/indicators")["sequence"]
     step(district, first, "record_recovery", "treasury_officer", "books", amount_fen=30_000 * YUAN, doc_no="缴款1号")
     assert ledger(district) == {
         "gross": 3_000_000, "ordered": 140_000, "recovered": 85_000, "net": 2_915_000, "outstanding": 55_000, "written_off": 0,
     }  # fmt: skip
     wait_until(lambda: district.indicator("incentive_recovered")["value"] == 85_000, 20, "the ledger's indicator")
+    assert streamed(district, "incentive_recovered", seen)["value"] == 85_000
     district.settle()
     assert district.indicator("graduates_introduced_cum")["value"] == 3_120
     found = district.get(f"{BASE}/introductions/{second['introduction']}")
@@ -206,6 +208,15 @@ def test_a_batch_cut_off_by_kill_9_pays_nobody_twice(district: Stack) -> None:
         history["payments"] += len([each for each in record["payments"] if each["state"] == "paid"])
         history["entries"] += len([each for each in record["entries"] if each["entry"] == "paid"])
     assert history == {"payments": len(files), "entries": len(files)}
+
+
+def streamed(district: Stack, name: str, after: int) -> dict[str, Any]:
+    """The first change of an indicator that a stream client which had seen `after` is told of."""
+    headers = {"Last-Event-ID": str(after)}
+    with district.http.stream("GET", "/metrics/v1/stream", params={"indicators": name}, headers=headers) as answer:
+        data = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: "))
+        found: dict[str, Any] = json.loads(next(data))
+        return found
 
 
 def upload(district: Stack, path: str, body: str, token: str) -> Any:
