@@ -81,7 +81,10 @@ def environ_of(container: dict[str, Any], manifests: list[Manifest]) -> dict[str
     told: dict[str, str] = {}
     for source in container.get("envFrom", []):
         ((reference, named),) = source.items()
-        told |= data_of(manifests, {"configMapRef": "ConfigMap", "secretRef": "Secret"}[reference], named["name"])
+        kind = {"configMapRef": "ConfigMap", "secretRef": "Secret"}[reference]
+        there = any(each["metadata"]["name"] == named["name"] for each in of_kind(manifests, kind))
+        if there or not named.get("optional"):
+            told |= data_of(manifests, kind, named["name"])
     for each in container.get("env", []):
         if "value" in each:
             told[each["name"]] = each["value"]
