@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from shared.auth.principal import Principal
-from shared.errors import Conflict, Fault, Invalid
+from shared.errors import Conflict, Fault, Invalid, KechuangError
 from shared.mongo import transact
 from shared.records.store import Store
 from shared.records.workflow import Image
@@ -45,6 +45,11 @@ def guarded(store: Store, work: Callable[[Any], Answer], once: Once | None, prin
         if remembered:
             return remembered
         raise Conflict(taken, faults=[EXISTS]) from None
+    except KechuangError:
+        remembered = _recall(store, once, principal)  # its twin was in the middle of it when this one looked first
+        if remembered:
+            return remembered
+        raise
 
 
 def _recall(store: Store, once: Once | None, principal: Principal) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,3 +27,17 @@ def test_a_demo_clock_of_last_year_does_not_make_the_store_forget_a_key(office: 
     with MongoClient(mongo_uri, tz_aware=True) as client:
         (kept,) = client[f"{office.environ['DB_PREFIX']}_registry"]["idempotency"].find({"image.id": answer.json["id"]})
     assert kept["at"] > datetime.now(UTC) - timedelta(days=1)
+
+
+def test_twins_get_one_answer_also_when_the_first_is_still_at_it(office: Office) -> None:
+    path = "/registry/v1/enterprises/" + office.make("/registry/v1/enterprises", enterprise(9_002))["id"]
+    app, headers = office.clients["registry"].application, office.bearer("data_feed") | {"Idempotency-Key": "twins", "If-Match": '"1"'}
+
+    def move(_: int) -> tuple[int, int]:
+        answer = app.test_client().post(f"{path}/transitions", json={"action": "move_out", "effective_on": "2026-01-01"}, headers=headers)
+        return answer.status_code, answer.get_json().get("version")
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(move, range(12))) == {(200, 2)}
+    other = office.call("POST", f"{path}/transitions", {"action": "move_in"}, version=1, headers={"Idempotency-Key": "third"})
+    assert other.status_code == 412
