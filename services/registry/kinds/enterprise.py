@@ -67,8 +67,9 @@ def prepare(image: Image, old: Image | None, context: Context) -> None:
     """Open the spells of a new record, and of attributes that were not known before."""
     if image.get("active_from") and old is None and not context.principal.has(Role.DATA_FEED):
         raise refuse("/active_from", "not_allowed", "仅数据源可填 data feed only")
-    began = image.get("active_from") or image.get("established_on") or context.today.isoformat()
-    for name, field in SPELLED.items():
+    known = image.get("active_from") or image.get("established_on")
+    began = known or context.today.isoformat()
+    for name, field in SPELLED.items() if known else ():  # a draft has no first day yet: it says only what it is
         if image.get(name) is not None and not image.get(field):
             image[field] = spells.opened(image[name], began)
     if former := _former_names(image):
@@ -76,7 +77,7 @@ def prepare(image: Image, old: Image | None, context: Context) -> None:
     image.setdefault("alive", [])
     if old is None:
         _first_spells(image, began, context.today.isoformat())
-    elif len(image["alive"]) == 1 and image["alive"][0]["to"] is None:
+    elif not image["alive"] or (len(image["alive"]) == 1 and image["alive"][0]["to"] is None):
         _shift_start(image, old, began)
 
 

@@ -76,6 +76,18 @@ def test_a_code_whose_registration_was_rejected_may_be_registered_anew_and_the_o
     assert registry.call("POST", FIRMS, {"uscc": record["id"], "name": "别家"}, by="enterprise_agent:cid").status_code == 409
 
 
+def test_what_a_draft_said_first_holds_from_the_founding_day(registry: Registry) -> None:
+    record = draft(registry, town_code=HONGCAO)  # the founding day comes later, and is mistyped at first
+    record = patch(registry, record, {"industry_code": "3974", "established_on": "2021-01-01"})
+    record = patch(registry, record, {"established_on": "2020-01-01"})
+    record = act(registry, record, "submit")
+    record = act(registry, act(registry, record, "recommend", by=TOWN), "approve", by=BUREAU)
+    for field in ("names", "towns", "industries", "alive", "states"):
+        assert [(spell["from"], spell["to"]) for spell in record[field]] == [("2020-01-01", None)], field
+    told = registry.call("GET", f"{FIRMS}/{record['id']}", by="auditor", query_string={"as_of": "2020-01-01"}).json
+    assert (told["name"], told["town_code"], told["state"]) == (record["name"], HONGCAO, "active")
+
+
 # ---- claims
 
 
