@@ -11,7 +11,7 @@ from shared.errors import Forbidden
 from shared.records.document import Record
 from shared.records.fields import Code, CreditCode, Day, Month, Text, TownCode
 from shared.records.kind import OWNERS, Kind, RecordSchema, refuse
-from shared.records.workflow import Context, Image, Request, Workflow, first_day, step
+from shared.records.workflow import Context, Image, Request, Workflow, first_day, step, verify
 
 COUNTING = ("registered", "departed")
 OFFICER = Role.HR_OFFICER
@@ -61,8 +61,10 @@ def by_its_submitter(image: Image, request: Request, context: Context) -> None:
         raise Forbidden("由提交人撤回 only its submitter withdraws a file")
 
 
-def flag(image: Image, request: Request, context: Context) -> None:
-    """A person who counts already is flagged when registered again, for a reviewer to look at the pair."""
+def register(image: Image, request: Request, context: Context) -> None:
+    """What is registered was so from its first day, not since the click; a person who counts already is flagged, for a
+    reviewer to look at the pair."""
+    verify(image, request, context)
     others = {"person_key": image["person_key"], "state": {"$in": list(COUNTING)}, "_id": {"$ne": image["id"]}}
     if context.work.matching("introductions", others, limit=1):
         image["duplicate_person"] = True
@@ -109,7 +111,7 @@ WORKFLOW = Workflow(
         step("submitted", "start_verification", "verifying", OFFICER, second_hand=True),
         step(("submitted", "verifying"), "return", "returned", OFFICER, needs_reason=True),
         step(("submitted", "verifying"), "reject", "rejected", OFFICER, needs_reason=True, second_hand=True),
-        step("verifying", "register", "registered", OFFICER, second_hand=True, effect=flag),
+        step("verifying", "register", "registered", OFFICER, second_hand=True, effect=register),
         step("registered", "depart", "departed", (*OWNERS, OFFICER), effect=depart),
         step(COUNTING, "invalidate", "invalidated", OFFICER, needs_reason=True, second_hand=True),
         step(COUNTING, "merge", "merged", OFFICER, needs_reason=True, second_hand=True, guard=into_a_counting_one, effect=merge),

@@ -123,6 +123,21 @@ def test_taking_a_merge_apart_restores_who_had_left(district: District) -> None:
     assert (back["state"], back["departed_on"]) == ("departed", "2026-06-01")
 
 
+def test_who_was_registered_today_is_registered_again_when_a_merge_is_taken_apart(district: District) -> None:
+    number = person()
+    first = district.make(BASE, graduate(number, uscc(next(NUMBER)), "2026-04-01"))
+    made = district.make(BASE, graduate(number, uscc(next(NUMBER)), "2026-05-06"), by="hr_officer:one")
+    path = f"{BASE}/{made['id']}"
+    record = district.act(path, 1, "register", by="hr_officer:two")
+    assert record["states"] == [{"from": "2026-05-06", "to": None, "value": "registered"}]
+    told = district.call("GET", path, by="auditor", query_string={"as_of": "2026-05-06"}).json
+    assert (told["state"], told["in_effect"]) == ("registered", True)
+    assert district.call("GET", path, by="auditor", query_string={"as_of": "2026-05-05"}).json["in_effect"] is False
+    district.act(path, 2, "merge", by="hr_officer:three", reason="同一人", into=first["id"])
+    assert district.act(path, 3, "unmerge", by="hr_officer:three", reason="并错")["state"] == "registered"
+    assert counted(district, first["person_key"]) == [first["id"], made["id"]]
+
+
 def counted(district: District, key: str) -> list[str]:
     found = district.records.database.introductions.find({"person_key": key, "state": {"$in": ["registered", "departed"]}}).sort("hired_on", 1)
     return [each["_id"] for each in found]
