@@ -13,6 +13,7 @@ from services.incentives.budgets import money
 from services.incentives.eligibility.decide import decide
 from shared.auth.roles import Role
 from shared.errors import Fault, Forbidden, Invalid
+from shared.records.kind import STAFF
 from shared.records.workflow import Context, Image
 
 PAST = ("amount_fen", "ordered_fen", "recovered_fen", "policy_version", "budget_id")  # a feed's: how an office brings its past along
@@ -23,11 +24,12 @@ AT_BANK = frozenset({"payment_ordered", "payment_failed"})
 PAID = frozenset({"paid", "clawback_ordered", "partially_recovered", "recovered", "written_off"})
 FIXED = frozenset({"reviewed", "waiting", *RESERVED, *APPROVED, *PAID})
 CLAWED_BACK = PAID - {"paid"}
+UNKNOWN = {"introduction": "没有该引进记录 no such introduction", "uscc": "没有该企业 no such enterprise for this caller"}
 
 
 def prepare(image: Image, old: Image | None, context: Context) -> None:
     """Derive the applicant and refuse what is not the caller's to say. Raises Invalid naming every fault."""
-    faults = [*_not_theirs(image, old, context), *_applicant(image, context), *_settled(image, old)]
+    faults = [*_not_theirs(image, old, context), *(_applicant(image, context) or _of_another(image, old, context)), *_settled(image, old)]
     if old is None and image["state"] in FIXED and image.get("amount_fen") is None:
         faults.append(Fault("/amount_fen", "required", "该状态须有金额 this state has an amount"))
     if faults:
@@ -65,10 +67,20 @@ def _applicant(image: Image, context: Context) -> list[Fault]:
         return [] if image.get("town_code") else [Fault("/town_code", "required", "必填 required")]
     introduction = context.find("introductions", image["introduction"])
     if introduction is None:
-        return [Fault("/introduction", "unknown", "没有该引进记录 no such introduction")]
+        return [Fault("/introduction", "unknown", UNKNOWN["introduction"])]
     image.update(applicant=introduction["person_key"], employer_uscc=introduction["employer_uscc"])
     image.setdefault("town_code", introduction["town_code"])
     return []
+
+
+def _of_another(image: Image, old: Image | None, context: Context) -> list[Fault]:
+    """Who acts for an enterprise asks for it and for whom it introduced: another's is told like one that does not exist."""
+    principal, name = context.principal, "introduction" if image.get("introduction") else "uscc"
+    firm = image.get("employer_uscc") if image.get("introduction") else image.get("uscc")
+    unchanged = old is not None and old.get(name) == image[name]
+    if unchanged or principal.has(*STAFF) or not principal.enterprises or firm in principal.enterprises:
+        return []
+    return [Fault(f"/{name}", "unknown", UNKNOWN[name])]
 
 
 def _past(image: Image, context: Context) -> None:

@@ -17,6 +17,7 @@ APPLICATIONS = "applications"
 def submit(image: Image, request: Request, context: Context) -> None:
     """Fix the policy version, decide, and take the one place that a person or firm has for this item and year."""
     policy = policy_of(image, context)
+    _check_beneficiary(image, policy)
     image["policy_version"] = policy["version_no"]
     image["clock"] = {"spent": 0, "left": {}, **(image.get("clock") or {}), "days": dict(policy.get("handling_working_days") or {})}
     image.setdefault("reference_date", context.today.isoformat())
@@ -24,6 +25,14 @@ def submit(image: Image, request: Request, context: Context) -> None:
     take_place(image, context)
     if not any(entry["entry"] == "applied" for entry in image.get("entries") or ()):
         note(image, "applied", int(image.get("amount_fen") or 0), context.today.isoformat())
+
+
+def _check_beneficiary(image: Image, policy: Image) -> None:
+    """A policy is for persons or for enterprises. Raises Invalid."""
+    asks = "person" if image.get("introduction") else "enterprise"
+    if policy["beneficiary"] != asks:
+        said = f"该政策的受益人是{'个人' if asks == 'enterprise' else '企业'} the policy is for a {policy['beneficiary']}"
+        raise Invalid(said, faults=[Fault("/policy_code", "other_beneficiary", said)])
 
 
 def take_place(image: Image, context: Context) -> None:

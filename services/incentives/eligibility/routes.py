@@ -20,6 +20,7 @@ from shared.auth.roles import Role
 from shared.auth.web import access, current_principal
 from shared.clock import today
 from shared.errors import Fault, Invalid, NotFound, RuleBroken
+from shared.records.fields import YEARS, calendar_day
 from shared.records.image import from_store
 from shared.records.kind import OWNERS, STAFF
 from shared.records.workflow import Image
@@ -58,7 +59,9 @@ class Eligibility:
             faults.append(Fault("", "required", "须给出 enterprise 或 introduction 之一 one of the two is wanted"))
         faults += [Fault(f"/{n}", "type", "文本 text is wanted") for n in ASKED if body.get(n) is not None and not isinstance(body[n], str)]
         try:
-            on = date.fromisoformat(str(body["on"])) if body.get("on") is not None else today(self.records.clock)
+            on = calendar_day(str(body["on"])) if body.get("on") is not None else today(self.records.clock)
+            if on.year not in YEARS:
+                raise ValueError
         except ValueError:
             faults.append(Fault("/on", "date", "YYYY-MM-DD"))
         if faults:

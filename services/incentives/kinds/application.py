@@ -13,7 +13,7 @@ from shared.auth.roles import Role
 from shared.records.document import Record
 from shared.records.fields import CreditCode, Day, Fen, Text, TownCode
 from shared.records.kind import EVERY_FIELD, OWNERS, STAFF, Kind, RecordSchema
-from shared.records.workflow import STAY, Context, Effect, Image, Request, Step, Workflow, step
+from shared.records.workflow import STAY, Context, Effect, Guard, Image, Request, Step, Workflow, step
 
 
 class Application(Record):
@@ -63,11 +63,13 @@ class ApplicationSchema(RecordSchema):
 
 
 def line(from_: str | tuple[str, ...], action: str, to: str, by: Role | tuple[Role, ...], effect: Effect, needs_reason: bool = False,
-         proposes: bool = False) -> Step:
+         proposes: bool = False, needs: Guard | None = None) -> Step:
     """A step whose hands are checked first, also those of who only proposes it, and whose clock runs afterwards."""
 
     def check(image: Image, request: Request, context: Context) -> None:
         hands.check(image, action, context, policy_of(image, context) if action in hands.APART else None)
+        if needs is not None:
+            needs(image, request, context)
 
     def whole(image: Image, request: Request, context: Context) -> None:
         check(image, request, context)
@@ -108,7 +110,7 @@ WORKFLOW = Workflow(
         line((*AT_DESKS, "payment_ordered", "suspended"), "revoke", "revoked", APPROVER, decision.revoke, needs_reason=True),
         line("paid", "order_clawback", "clawback_ordered", APPROVER, recovery.order, needs_reason=True),
         line(OWED, "record_recovery", "partially_recovered", TREASURY, recovery.record),  # recovered when nothing is left
-        line(OWED, "write_off", "written_off", TREASURY, recovery.write_off, needs_reason=True, proposes=True),
+        line(OWED, "write_off", "written_off", TREASURY, recovery.write_off, needs_reason=True, proposes=True, needs=recovery.may_write_off),
     ),
     counting=frozenset(),  # nothing here is a fact that a patch could correct with a second hand: the workflow says it all
     feed_always=False,

@@ -44,13 +44,17 @@ def record(image: Image, request: Request, context: Context) -> None:
     image["state"] = "recovered" if outstanding(image) == 0 else "partially_recovered"
 
 
-def write_off(image: Image, request: Request, context: Context) -> None:
-    """Give up the rest, on the auditor's notice. Raises Invalid without its number."""
+def may_write_off(image: Image, request: Request, context: Context) -> None:
+    """Already who proposes it names the auditor's notice. Raises Invalid without its number."""
     if not request.doc_no:
         raise Invalid("审计告知文号必填", faults=[Fault("/doc_no", "required", "审计告知文号 number of the auditor's notice")])
-    rest = outstanding(image)
-    if rest == 0:
+    if outstanding(image) == 0:
         raise RuleBroken("没有待追缴金额 nothing is outstanding")
+
+
+def write_off(image: Image, request: Request, context: Context) -> None:
+    """Give up the rest, see `may_write_off`."""
+    rest = outstanding(image)
     image["clawback"].update(written_off_fen=rest, written_off_doc_no=request.doc_no)
     note(image, "written_off", rest, request.effective_on or context.today.isoformat())
 

@@ -77,7 +77,8 @@ def test_nobody_asks_about_others(district: District, grant: Any) -> None:
 
 @pytest.mark.parametrize("body", [
     {}, {"enterprise": "91441502MAQQQQ019U", "introduction": "x"}, {"enterprise": "91441502MAQQQQ0190"}, {"enterprise": {"$gt": ""}},
-    {"introduction": 5}, {"enterprise": "91441502MAQQQQ019U", "on": "yesterday"}, {"enterprise": "91441502MAQQQQ019U", "bogus": 1},
+    {"introduction": 5}, {"enterprise": "91441502MAQQQQ019U", "on": "yesterday"}, {"enterprise": "91441502MAQQQQ019U", "on": "20260630"},
+    {"enterprise": "91441502MAQQQQ019U", "on": "0001-01-01"}, {"enterprise": "91441502MAQQQQ019U", "bogus": 1},
 ])
 def test_a_wrong_question_is_refused(district: District, body: dict[str, Any]) -> None:
     answer = district.call("POST", ASK, body, by="auditor")

@@ -142,11 +142,26 @@ def test_a_write_off_has_two_treasury_hands_and_the_auditors_notice(world: World
     record = lived_until(world, "record_recovery", {})
     path = f"{APPLICATIONS}/{record['id']}"
     assert world.act(path, record["version"], "write_off", by=STEPS["order_clawback"], expect=403, reason="无法追回")
+    refused = world.act(path, record["version"], "write_off", by="treasury_officer:gives-up", reason="无法追回", expect=422)
+    assert [each["pointer"] for each in refused["errors"]] == ["/doc_no"]
     record = world.act(path, record["version"], "write_off", by="treasury_officer:gives-up", reason="无法追回", doc_no="审字1号")
     assert record["state"] == "clawback_ordered"
     world.act(path, record["version"], "confirm_change", by="treasury_officer:gives-up", expect=403)
     record = world.act(path, record["version"], "confirm_change", by="treasury_officer:agrees")
     assert (record["state"], record["clawback"]["written_off_fen"]) == ("written_off", 1_000_000)
+
+
+def test_nobody_asks_for_another_enterprise_nor_for_whom_it_introduced(world: World) -> None:
+    stranger, person = "enterprise_agent:other:" + "91441502MAQQQQ019U", world.person()
+    for name, mine in (("introduction", {"introduction": person["id"]}), ("uscc", {"uscc": FIRM, "town_code": HONGCAO})):
+        answer = world.call("POST", APPLICATIONS, {"policy_code": "hands", **mine}, by=stranger)
+        assert (answer.status_code, [each["pointer"] for each in answer.json["errors"]]) == (422, [f"/{name}"])
+        assert person["person_key"] not in answer.text
+
+
+def test_a_policy_for_persons_is_not_for_enterprises(world: World) -> None:
+    record = world.make(APPLICATIONS, {"policy_code": "hands", "uscc": FIRM, "town_code": HONGCAO}, by=STEPS["submit"])
+    assert code(act(world, record, "submit", STEPS["submit"], expect=422)) == "other_beneficiary"
 
 
 def test_a_draft_of_another_enterprise_is_nobodys_business(world: World) -> None:
