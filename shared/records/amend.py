@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from shared.auth.principal import Principal
@@ -10,6 +11,7 @@ from shared.errors import Conflict, Fault, Forbidden, Invalid
 from shared.records import spells
 from shared.records.access import confirmers, mine
 from shared.records.content import derive, loaded, seal, unsealed
+from shared.records.fields import YEARS, calendar_day
 from shared.records.kind import EVERY_FIELD, Kind
 from shared.records.personal import masked
 from shared.records.store import Store
@@ -20,14 +22,25 @@ def amend(store: Store, kind: Kind, old: Image, body: Image, principal: Principa
     """Apply a merge patch, or propose it when the record counts and the caller is no feed."""
     patch = dict(body)
     effective_on, reason = patch.pop("effective_on", None), patch.pop("reason", None)
+    faults = day_faults(effective_on)
     if reason is not None and not isinstance(reason, str):
-        raise Invalid("the change has faults", faults=[Fault("/reason", "type", "文本 text is wanted")])
+        faults.append(Fault("/reason", "type", "文本 text is wanted"))
     proposes = _must_propose(kind, old, patch, principal)
-    fresh = patched(store, kind, old, patch, effective_on, context)
+    fresh = patched(store, kind, old, patch, effective_on, context, faults)
     if proposes:
         proposal = _proposal(store, kind, patch, effective_on, reason, principal, context)
         return store.replace(kind, old, old | {"proposed_change": proposal}, "propose_change", principal, context, reason, effective_on)
     return store.replace(kind, old, fresh, "amend", principal, context, reason, effective_on)
+
+
+def day_faults(text: Any) -> list[Fault]:
+    """What is wrong with the first day of an effect, given or not."""
+    try:
+        if text is None or (isinstance(text, str) and calendar_day(text).year in YEARS):
+            return []
+    except ValueError:
+        pass
+    return [Fault("/effective_on", "date", "日期应为 YYYY-MM-DD a day is wanted")]
 
 
 def _must_propose(kind: Kind, old: Image, patch: Image, principal: Principal) -> bool:
@@ -66,15 +79,17 @@ def merged(target: Any, patch: Any) -> Any:
     return kept | {name: merged(old.get(name), value) for name, value in patch.items() if value is not None}
 
 
-def patched(store: Store, kind: Kind, old: Image, patch: Image, effective_on: str | None, context: Context) -> Image:
-    """The image after a merge patch (RFC 7396). Raises Invalid naming every fault."""
+def patched(
+    store: Store, kind: Kind, old: Image, patch: Image, effective_on: str | None, context: Context, faults: Iterable[Fault] = (),
+) -> Image:
+    """The image after a merge patch (RFC 7396). Raises Invalid naming every fault, with those found already."""
     names = set(kind.schema.fields)
-    unknown = [Fault(f"/{name}", "unknown", "未知字段 unknown field") for name in patch if name not in names]
+    wrong = [*faults, *(Fault(f"/{name}", "unknown", "未知字段 unknown field") for name in patch if name not in names)]
     secret = unsealed(store, kind, old)
     body = {name: old[name] for name in names if name in old} | secret
     for name in patch.keys() & names:
         body[name] = merged(body.get(name), patch[name])
-    content = _loaded(kind, body, unknown, partial=old["state"] in ("draft", "returned") and bool(kind.draft_needs))
+    content = _loaded(kind, body, wrong, partial=old["state"] in ("draft", "returned") and bool(kind.draft_needs))
     if kind.natural_key and str(content[kind.natural_key]) != old["id"]:
         raise Invalid("an identifier does not change", faults=[Fault(f"/{kind.natural_key}", "immutable", "不可修改")])
     kept = {name: value for name, value in old.items() if name not in names | {"sealed"}}
@@ -97,14 +112,14 @@ def patched(store: Store, kind: Kind, old: Image, patch: Image, effective_on: st
     return fresh
 
 
-def _loaded(kind: Kind, body: Image, unknown: list[Fault], *, partial: bool) -> Image:
-    """The whole content checked, with what the patch named in vain among its faults."""
+def _loaded(kind: Kind, body: Image, found: list[Fault], *, partial: bool) -> Image:
+    """The whole content checked, with what was found wrong with the patch itself among its faults."""
     try:
         content = loaded(kind, body, partial)
     except Invalid as wrong:
-        raise Invalid("the change has faults", faults=[*unknown, *wrong.faults]) from None
-    if unknown:
-        raise Invalid("the change has faults", faults=unknown)
+        raise Invalid("the change has faults", faults=[*found, *wrong.faults]) from None
+    if found:
+        raise Invalid("the change has faults", faults=found)
     return content
 
 

@@ -14,8 +14,9 @@ from shared.clock import parse_instant, today
 from shared.errors import Fault, Invalid, NotFound
 from shared.events.envelope import events_of
 from shared.records.access import mine, visible
+from shared.records.amend import day_faults
 from shared.records.description import AHEAD, AS_OF, FEED, Description
-from shared.records.fields import MOST_FEN, YEARS, calendar_day
+from shared.records.fields import MOST_FEN, calendar_day
 from shared.records.imports import Imports
 from shared.records.intake.routes import mount_imports
 from shared.records.kind import Kind
@@ -117,7 +118,6 @@ def _mount_kind(app: Flask, prefix: str, kind: Kind, records: Records) -> None:
     @access(*EVERYONE)
     def amend(record_id: str) -> Response:
         body, version = read_object(), if_match()
-        _check_day(body.get("effective_on"))
         return answer(records.amend(kind, record_id, body, version, current_principal(), once(records, body)))
 
     @access(*EVERYONE)
@@ -185,9 +185,10 @@ def transition_of(body: Image) -> Request:
     if days is not None and (type(days) is not int or not 1 <= days <= LONGEST_NOTICE):
         faults.append(Fault("/working_days", "type", f"工作日数 1–{LONGEST_NOTICE} working days"))
     faults += _named_faults(body.get("faults"))
+    if body.get("effective_on") is None or isinstance(body["effective_on"], str):  # else its type is a fault already
+        faults += day_faults(body.get("effective_on"))
     if faults:
         raise Invalid("the transition has faults", faults=faults)
-    _check_day(body.get("effective_on"))
     return Request(**body)
 
 
@@ -202,16 +203,6 @@ def _named_faults(given: Any) -> list[Fault]:
         if not isinstance(fault, dict) or fault.keys() != {"pointer", "message"} or not isinstance(fault["pointer"], str)
         or not fault["pointer"].startswith("/") or not isinstance(fault["message"], str) or not 1 <= len(fault["message"].strip()) <= 500
     ]
-
-
-def _check_day(text: Any) -> None:
-    if text is None:
-        return
-    try:
-        if not isinstance(text, str) or calendar_day(text).year not in YEARS:
-            raise ValueError
-    except ValueError:
-        raise Invalid("effective_on must be a day", faults=[Fault("/effective_on", "date", "YYYY-MM-DD")]) from None
 
 
 def _day(name: str) -> str | None:

@@ -17,6 +17,8 @@ from shared.standards.codes import members
 from shared.standards.errors import StandardError, half_width
 
 CONTROL = re.compile("[\x00-\x1f]")
+UNADDRESSABLE = r"\s/\\?#%\u0000-\u001f\u007f"  # what would end or divide a path
+EDGE = r"[^\S\u0000-\u001f]*"  # is trimmed
 MONTH = re.compile(r"(?:19|20|21)[0-9]{2}-(0[1-9]|1[0-2])")
 PERIOD = re.compile(r"(?:19|20|21)[0-9]{2}(-Q[1-4]|-(0[1-9]|1[0-2]))?")
 PROVINCES = f"(?:{'|'.join(sorted(citizen_id.PROVINCES))})"
@@ -48,6 +50,18 @@ class Text(fields.Str):
         if CONTROL.search(text):
             raise ValidationError("不允许控制字符 no control characters")
         return text.strip()
+
+
+class Identifier(Text):
+    """A short text that names a record in an address, and so has nothing that divides or ends one, nor a space."""
+
+    json_schema = {"pattern": rf"^{EDGE}(?![.]{{1,2}}{EDGE}$)[^{UNADDRESSABLE}]+{EDGE}$"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **more)
+        if text in (".", "..") or re.search(f"[{UNADDRESSABLE}]", text):
+            raise ValidationError("编号不得含空格与 / \\ ? # % 等字符 an identifier has no space and none of / \\ ? # %")
+        return text
 
 
 class Standard(fields.Str):

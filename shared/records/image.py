@@ -11,6 +11,14 @@ from shared.errors import Fault
 from shared.records.kind import Kind
 from shared.records.workflow import Image
 
+IN_CHINESE = {  # how marshmallow's messages begin
+    "Missing data for required field": "必填", "Field may not be null": "不可为空", "Unknown field": "未知字段",
+    "Must be one of": "应为所列之一", "Length must be": "长度不符", "Shorter than": "过短", "Longer than": "过长",
+    "Must be greater than": "数值超出范围", "Must be less than": "数值超出范围", "Must be equal to": "数值不符",
+    "Not a valid string": "应为文本", "Not a valid integer": "应为整数", "Not a valid number": "应为数字", "Not a valid list": "应为列表",
+    "Not a valid mapping": "应为对象", "Not a valid boolean": "应为 true 或 false", "Not a valid email": "邮箱格式不符",
+    "Invalid input type": "类型不符",
+}
 HIDDEN = frozenset({"grams", "hands", "head", "held_by", "keys", "sealed", "touched"})  # never leave the store
 
 
@@ -67,4 +75,10 @@ def faults_of(messages: Any, pointer: str = "") -> Iterable[Fault]:
     for message in messages if isinstance(messages, list) else [messages]:
         text = str(message)
         code = "required" if "required" in text.lower() else "unknown" if text.startswith("Unknown field") else "invalid"
-        yield Fault(pointer, code, text)
+        yield Fault(pointer, code, in_both(text))
+
+
+def in_both(text: str) -> str:
+    """A message of marshmallow's with the same in Chinese before it; ours are in both languages already."""
+    chinese = next((zh for begins, zh in IN_CHINESE.items() if text.startswith(begins)), None)
+    return f"{chinese} {text}" if chinese else text

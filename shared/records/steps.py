@@ -125,12 +125,14 @@ def decide(store: Store, kind: Kind, old: Image, request: Request, principal: Pr
 def ahead(kind: Kind, image: Image, principal: Principal) -> list[Image]:
     """What the caller may do next: steps of the table that their roles and earlier hands allow, and decisions that wait."""
     workflow = kind.workflow
-    free = principal.has(Role.DATA_FEED) and workflow.feed_always
+    feed = principal.has(Role.DATA_FEED)
+    free = feed and workflow.feed_always
+    proposal = image.get("proposed_change")
+    waits = bool(proposal) and not feed  # one proposal at a time; a feed does not propose
     lines = [
         {"action": line.action, "to": image["state"] if line.to == STAY else line.to, "needs_reason": line.needs_reason and not free}
-        for line in workflow.open_to(image["state"], principal) if free or not line.barred(image, principal)
+        for line in workflow.open_to(image["state"], principal) if not (waits and line.proposes is True) if free or not line.barred(image, principal)
     ]
-    proposal = image.get("proposed_change")
     if proposal and principal.has(*confirmers(kind)) and proposal["by"] != principal.actor:
         lines += [{"action": action, "to": image["state"], "needs_reason": False} for action in ("confirm_change", "refuse_change")]
     return lines

@@ -8,7 +8,7 @@ from services.incentives.budgets.money import FREE, PARTS
 from shared.auth.roles import Role
 from shared.ids import new_id
 from shared.records.document import Record
-from shared.records.fields import Fen, Text
+from shared.records.fields import Fen, Identifier, Text
 from shared.records.kind import Kind, RecordSchema, refuse, same_keys
 from shared.records.workflow import Context, Image, fact_workflow
 
@@ -24,7 +24,7 @@ class Budget(Record):
 class BudgetSchema(RecordSchema):
     """A budget's own fields."""
 
-    budget_code = Text(longest=64, load_default=new_id, metadata={"description": "预算编号; generated when not given"})
+    budget_code = Identifier(longest=64, load_default=new_id, metadata={"description": "预算编号; generated when not given"})
     name = Text(required=True, metadata={"description": "名称"})
     total_fen = Fen(required=True, metadata={"description": "总额, 分"})
     policy_code = Text(longest=64, metadata={"description": "政策代码; or the policy names its budget"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.records.document import Record
 from shared.records.endings import of_fact
-from shared.records.fields import Code, CreditCode, Day, Fen, Text
+from shared.records.fields import Code, CreditCode, Day, Fen, Identifier, Text
 from shared.records.kind import Kind, RecordSchema, refuse, same_keys
 from shared.records.workflow import Context, Image, fact_workflow
 
@@ -18,7 +18,7 @@ class TechContract(Record):
 class TechContractSchema(RecordSchema):
     """A registered contract. Its own fields."""
 
-    registration_no = Text(required=True, metadata={"description": "登记编号"})
+    registration_no = Identifier(required=True, metadata={"description": "登记编号"})
     registered_on = Day(required=True, metadata={"description": "登记日期"})
     signed_on = Day(metadata={"description": "签订日期"})
     contract_type = Code("contract_types", required=True, metadata={"description": "合同类型"})

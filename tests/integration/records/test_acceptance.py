@@ -94,6 +94,38 @@ def test_two_values_under_one_name_are_refused(office: Office) -> None:
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("number", ["2026/0001", "a b", "a?b", "a#b", "50%", "..", "a\\b"])
+def test_a_number_that_no_address_can_carry_names_no_record(office: Office, number: str) -> None:
+    contract = bodies(next(NUMBER))["tech-contracts"] | {"registration_no": number}
+    answer = office.call("POST", f"{REGISTRY}/tech-contracts", contract)
+    assert (answer.status_code, pointers(answer.json)) == (422, {"/registration_no"})
+    budget = bodies(next(NUMBER))["budgets"] | {"budget_code": number}
+    answer = office.call("POST", "/incentives/v1/budgets", budget)
+    assert (answer.status_code, pointers(answer.json)) == (422, {"/budget_code"})
+
+
+def test_a_number_in_chinese_is_read_where_it_was_written(office: Office) -> None:
+    made_there, record = made(office, "tech-contracts", registration_no=" 粤技合〔2026〕1号 ")
+    assert office.call("GET", made_there).json == record
+
+
+def test_every_fault_of_a_change_and_of_a_step_is_told_at_once(office: Office) -> None:
+    path, _ = made(office, "enterprises")
+    body = {"town_code": "x", "bogus": 1, "effective_on": "2026-13-01", "reason": 5}
+    assert pointers(patch(office, path, 1, body, expect=422)) == {f"/{name}" for name in body}
+    step = {"bogus": 1, "effective_on": "20260630", "reason": 5, "level": {}}
+    assert pointers(office.act(path, 1, "move_out", expect=422, **step)) == {f"/{name}" for name in step}
+    assert pointers(office.act(path, 1, "move_out", expect=422, effective_on=20260630)) == {"/effective_on"}
+
+
+def test_a_fault_is_told_in_both_languages(office: Office) -> None:
+    body = {"name": 5, "cluster_codes": ["steel"], "former_names": "x", "bogus": 1, "contact_email": "x"}
+    answer = office.call("POST", f"{REGISTRY}/enterprises", body)
+    told = {error["pointer"]: error["message"] for error in answer.json["errors"]}
+    assert told["/uscc"] == "必填 Missing data for required field."
+    assert all(message[0] > "\u4e00" and any("a" <= letter <= "z" for letter in message) for message in told.values()), told
+
+
 # ---- changes
 
 
@@ -236,6 +268,11 @@ def test_what_may_be_done_next_is_what_this_person_may_do(office: Office) -> Non
     patch(office, path, 2, {"name": "改"}, by="bureau_reviewer:a")
     assert "confirm_change" in actions(path, "bureau_reviewer:b")
     assert "confirm_change" not in actions(path, "bureau_reviewer:a")
+    firm, _ = made(office, "enterprises")
+    assert "move_out" in actions(firm, "bureau_reviewer:b")
+    patch(office, firm, 1, {"name": "改名"}, by="bureau_reviewer:a")
+    assert actions(firm, "bureau_reviewer:b") == {"confirm_change", "refuse_change"}
+    assert "move_out" in actions(firm, "data_feed")
 
 
 # ---- scopes
