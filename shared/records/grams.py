@@ -14,6 +14,8 @@ from shared.records.kind import Kind
 from shared.records.workflow import Image
 
 FIELD = "grams"
+WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}  # （ＡＢ１） is how an input method writes (AB1)
+NARROW = {wide: code for code, wide in WIDE.items()}
 MOST_ASKED = 12  # pairs of a longer text narrow the search no further
 
 
@@ -31,7 +33,16 @@ def of_image(kind: Kind, image: Image) -> list[str]:
 
 
 def containing(kind: Kind, text: str) -> Image:
-    """A filter: the name has `text` in it."""
+    """A filter: the name has `text` in it, whatever the width and case in which either is written."""
     pairs = [pair for pair in of_text(text) if len(pair) == 2][:MOST_ASKED]
-    narrowed: Image = {FIELD: {"$all": pairs}} if pairs else {FIELD: {"$regex": f"^{re.escape(text)}"}}
-    return {"$and": [narrowed, {kind.search_field: {"$regex": re.escape(text)}}]}
+    whole = "".join(f"[{''.join(map(re.escape, forms(each)))}]" for each in text)
+    narrowed: list[Image] = [{FIELD: {"$in": [a + b for a in forms(pair[0]) for b in forms(pair[1])]}} for pair in pairs]
+    if not pairs:
+        narrowed = [{"$or": [{FIELD: {"$regex": f"^{re.escape(form)}"}} for form in forms(text)]}]
+    return {"$and": [*narrowed, {kind.search_field: {"$regex": whole}}]}
+
+
+def forms(character: str) -> list[str]:
+    """A character as it may be written: full or half width, upper or lower case."""
+    widths = [character, character.translate(WIDE), character.translate(NARROW)]
+    return list(dict.fromkeys(form for each in widths for form in (each, each.lower(), each.upper()) if len(form) == 1))

@@ -37,8 +37,8 @@ def page(records: Records, kind: Kind) -> Image:
     conditions: list[Image] = [scope_of(records, kind)]
     for name in set(request.args) - PARAMETERS:
         conditions.append({"_id" if name == BY_ID else name: {"$in": _readings(request.args.getlist(name))}})
-    if request.args.get("q"):
-        conditions.append(grams.containing(kind, request.args["q"]))
+    if wanted := request.args.get("q", "").strip():
+        conditions.append(grams.containing(kind, wanted))
     if request.args.get("cursor"):
         conditions.append(_behind(order, backwards, request.args["cursor"]))
     limit = number_of("limit", PAGE, LARGEST_PAGE)

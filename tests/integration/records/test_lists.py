@@ -24,7 +24,7 @@ KINDS = [pytest.param(service, kind, id=kind.name) for service, kind in ALL]
 NUMBERS = range(7000, 7006)
 FIRST, LAST = 7100, 7130
 SEARCHED = count(10_000)
-CHARACTERS = "科技海洋.*\\新x"
+CHARACTERS = "科技海洋.*\\新xXｘ（("
 FIRMS = "/registry/v1/enterprises"
 BESIDE = (
     "/registry/v1/events", "/registry/v1/events?after=3", "/registry/v1/audit", "/registry/v1/audit?event=write", "/registry/v1/audit?event=look",
@@ -170,6 +170,17 @@ def test_a_record_from_before_the_index_is_found_after_the_next_start(many: Offi
     assert [each["id"] for each in every(many, f"q={quote('独一无二')}")] == [uscc(FIRST)]
 
 
+def plain(text: str) -> str:
+    """Half width and lower case."""
+    return "".join(chr(ord(each) - 0xFEE0) if "！" <= each <= "～" else each for each in text).lower()
+
+
+def test_a_name_is_found_in_whatever_width_and_case_it_is_typed(many: Office) -> None:
+    many.make(FIRMS, enterprise(LAST + 1, HONGCAO, name="粤东（城区）Ａｉ科技有限公司"))
+    for typed in ("(城区)", "（城区）", "ai科", "ＡI科技", " 粤东( ", "("):
+        assert [each["id"] for each in every(many, f"q={quote(typed)}")] == [uscc(LAST + 1)], typed
+
+
 @settings(max_examples=60, deadline=None)
 @given(names=st.lists(st.text(CHARACTERS, min_size=1, max_size=9), min_size=1, max_size=4), part=st.text(CHARACTERS, min_size=1, max_size=6))
 def test_a_search_finds_every_name_that_holds_the_text_and_no_other(office: Office, names: list[str], part: str) -> None:
@@ -178,5 +189,5 @@ def test_a_search_finds_every_name_that_holds_the_text_and_no_other(office: Offi
     for name in names:
         office.make(FIRMS, enterprise(1, uscc=uscc_of(f"MAQ{next(SEARCHED)}"), name=name, source="search"))
     found = every(office, f"source=search&q={quote(part)}")
-    assert [each["name"] for each in found] == [name for name in names if part in name]
+    assert [each["name"] for each in found] == [name for name in names if plain(part.strip()) in plain(name)]
     collection.delete_many({"source": "search"})
