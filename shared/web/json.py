@@ -24,7 +24,7 @@ def read_json() -> Any:
         raise UnsupportedMedia(f"send application/json, not {request.mimetype or 'nothing'}")
     raw = request.get_data()
     try:
-        body = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once_each)
+        body = json.loads(raw.decode("utf-8"), parse_constant=no_constant, object_pairs_hook=once_each)
     except UnicodeDecodeError:
         raise Unreadable("the body is not UTF-8") from None
     except (ValueError, RecursionError) as wrong:
@@ -49,7 +49,7 @@ def read_object() -> dict[str, Any]:
     return body
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object. Of two values under one name some readers take the first and some the last: neither is safe."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -57,7 +57,8 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """NaN and Infinity are Python's, not JSON's. Raises ValueError."""
     raise ValueError(f"{name} is no JSON number")
 
 

@@ -14,7 +14,7 @@ from shared.records.intake.files import Sheet, sheets
 from shared.records.intake.header import OURS, SEARCHED_LINES, Column, Header, Titles, is_comment
 from shared.records.kind import Kind
 from shared.records.workflow import Image
-from shared.web.json import check_storable
+from shared.web.json import check_storable, no_constant, once_each
 
 HIDDEN = "***"  # stands for a personal value in a result file; read again, it says nothing
 NAMELESS = Column("", why="列缺标题 the column has no title")
@@ -63,7 +63,9 @@ def _ndjson(kind: Kind, raw: BinaryIO) -> Iterator[Row]:
         row = Row(number, [line.decode("utf-8", "replace").rstrip("\r\n")], data=bool(line.strip()))
         if row.data:
             try:
-                body = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                body = json.loads(
+                    line.decode("utf-8-sig" if number == 1 else "utf-8"), parse_constant=no_constant, object_pairs_hook=once_each
+                )
                 if not isinstance(body, dict):
                     raise ValueError("an object is wanted")
                 row.body = {name: value for name, value in body.items() if name not in OURS}

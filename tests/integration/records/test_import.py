@@ -95,6 +95,13 @@ def test_ndjson_is_taken_once_and_faults_are_named_by_row(office: Office, import
     assert office.call("GET", f"{BASE}/{uscc(9008)}").status_code == 404
 
 
+def test_a_line_that_readers_would_read_differently_is_refused(office: Office, imports: Worlds) -> None:
+    whole = json.dumps(enterprise(9050))
+    data = f'{whole[:-1]}, "name": "另一家"}}\n{whole[:-1]}, "source": NaN}}\n'.encode()
+    assert figures(run(office, imports, data, NDJSON)) == (0, 0, 0, 2)
+    assert office.call("GET", f"{BASE}/{uscc(9050)}").status_code == 404
+
+
 def test_csv_in_gbk_and_xlsx_read_the_same(office: Office, imports: Worlds) -> None:
     names = ["统一社会信用代码", "企业名称", "镇街", "行业小类", "成立日期", "产业集群"]
     cells = [[uscc(9100).lower(), "广州新生有限公司", HONGCAO, "３９７４", "2020年1月1日", "电子信息"]]
