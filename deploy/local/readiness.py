@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from typing import Any
 
@@ -76,8 +77,7 @@ def await_settled(running: Running, within_s: float = SETTLE_S) -> None:
     from shared.log.open import open_log
 
     deadline = time.monotonic() + within_s
-    with MongoClient[dict[str, Any]](running.mongo_uri, tz_aware=True) as client:
-        log = open_log(log_environment(running.kafka), client)
+    with MongoClient[dict[str, Any]](running.mongo_uri, tz_aware=True) as client, closing(open_log(log_environment(running.kafka), client)) as log:
         while _pending(client) or not _folded(client, log):
             if time.monotonic() > deadline:
                 raise Unavailable(f"not everything was published within {within_s:g} s")

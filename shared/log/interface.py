@@ -70,3 +70,7 @@ class Log(Protocol):
         May return for no reason: the caller reads again.
         """
         ...
+
+    def close(self) -> None:
+        """End its clients and threads. The log can be used again."""
+        ...
