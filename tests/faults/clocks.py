@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +84,13 @@ def midnight(run: Run) -> None:
     before = run.stand.stack.indicator(WATCHED)["numerator"]
     run.demand(before >= LAPSING, f"{WATCHED} is {before} before midnight")
     run.stand.stack.clock_set(LAST_INSTANT)
-    begun = time.monotonic()
     run.stand.day = NEXT_DAY
-    wait_until(lambda: run.listener.items.get(WATCHED, {}).get("numerator") == before - LAPSING, 30, "the lapse is heard")
-    run.notes["heard_s_after_midnight"] = round(time.monotonic() - begun - 2.0, 2)
+    wait_until(lambda: run.listener.items.get(WATCHED, {}).get("numerator") == before - LAPSING, 60, "the lapse is heard")
     for by in (BEHIND, AHEAD):
         run.stand.pool.add("publish", environ=_off_by(by))
-    (right,) = run.stand.stack.pids("publish")[:1]
-    run.stand.kill_holder("publish")
     heard = run.listener.changes
-    wait_until(lambda: run.stand.holder("publish") not in (None, right), 30, "a publisher again")
+    gone = run.stand.kill_holder("publish")
+    wait_until(lambda: run.stand.holder("publish") not in (None, gone), 60, "a publisher again")
     run.stand.pool.stop()
     run.stand.stack.settle()
     run.demand(run.listener.changes == heard, f"{run.listener.changes - heard} changes were announced though nothing happened")

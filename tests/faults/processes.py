@@ -22,7 +22,7 @@ def kill_web(run: Run) -> None:
     """Row 1: `kill -9` of a web worker between a write and its commit: at any moment under load."""
     while run.killing():
         time.sleep(random.uniform(0.2, 1.0))
-        run.await_writes(1)
+        run.await_writes(10)  # else most kills would hit workers that are still starting
         workers = run.stand.web_workers()
         if workers and send(random.choice(workers), signal.SIGKILL):
             run.injected()

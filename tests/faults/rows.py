@@ -15,7 +15,6 @@ from tests.faults.load import Journal, Load, loading
 from tests.faults.stand import Setting, Stand
 
 RATE = 100.0  # writes a second
-SECONDS_A_KILL = 5.0  # a row of kills ends at the latest when so much has gone by for each
 
 
 @dataclass
@@ -27,6 +26,7 @@ class Run:
     listener: Listener
     kills: int
     seconds: float
+    longest_s: float
     injections: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
@@ -38,8 +38,8 @@ class Run:
         return self.load.seconds < self.seconds
 
     def killing(self) -> bool:
-        """Whether there are more kills to come."""
-        return self.injections < self.kills and self.load.seconds < max(self.seconds, self.kills * SECONDS_A_KILL)
+        """Whether there are more kills to come, and time for them."""
+        return self.injections < self.kills and self.load.seconds < self.longest_s
 
     def injected(self) -> None:
         """Count one injection."""
@@ -81,7 +81,7 @@ class Row:
     before: Fault | None = None  # ahead of the load
     setting: Setting = field(default_factory=Setting)
     only_full: bool = False  # needs three of something, or leaves a stand that no other row can use
-    last: bool = False  # among the rows that share a stand: it moves the clock
+    turn: int = 0  # among the rows that share a stand: less while there is little to do anew, more when later ones pay for it
     needs: Callable[[], str] = lambda: ""  # why this machine cannot run it; "" when it can
 
     def on(self, brokers: int) -> Row:
@@ -123,14 +123,14 @@ class Result:
         return asdict(self) | {"result": "green" if self.green else "red"}
 
 
-def run(row: Row, stand: Stand, *, kills: int, seconds: float, folder: Path, seed: int = 1) -> Result:
-    """Run a row on a stand."""
+def run(row: Row, stand: Stand, *, kills: int, seconds: float, longest_s: float, folder: Path, seed: int = 1) -> Result:
+    """Run a row on a stand: `kills` in the rows that count them, within `longest_s`; `seconds` of load in the others."""
     begun = time.monotonic()
     journal = Journal(folder / f"row-{row.name}.ndjson")
     journal.path.unlink(missing_ok=True)
     listener = Listener(lambda: stand.address)
     load = Load(lambda: stand.address, stand.token, journal, stand.serials, RATE, seed)
-    running = Run(stand, load, listener, kills, seconds)
+    running = Run(stand, load, listener, kills, seconds, longest_s)
     try:
         if row.before is not None:
             row.before(running)

@@ -94,6 +94,7 @@ def take_the_store_away(run: Run) -> None:
     node.signal(signal.SIGSTOP)
     run.injected()
     live = _slowest_without_store(run, frozen_s)
+    wait_until(lambda: run.load.journal.refused_s, 2 * ANSWER_S, "a write is refused")
     during = {pid: threads_of(pid) for pid in before}
     node.signal(signal.SIGCONT)
     slowest = max(run.load.journal.refused_s, default=0.0)
