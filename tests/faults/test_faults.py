@@ -23,7 +23,7 @@ from tests.faults.rows import Row, run
 from tests.faults.stand import Setting, Stand
 from tests.system.stack import wait_until
 
-KILLS, SECONDS, LONGEST_S = 10, 6.0, 30.0
+KILLS, SECONDS, LONGEST_S = 10, 4.0, 30.0
 SHARED = Setting(brokers=1)
 ROWS = sorted((row.on(1) for row in MATRIX if not row.only_full), key=lambda row: (row.setting == SHARED, row.turn))
 
