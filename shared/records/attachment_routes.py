@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from shared.auth.web import access, current_principal
-from shared.errors import Fault, Invalid, Unreadable
+from shared.errors import Fault, Invalid
 from shared.records.access import mine
 from shared.records.attachments import FORMATS, LARGEST_BYTES, Attachments
 from shared.records.blueprint import EVERYONE
@@ -110,19 +110,16 @@ def _mount(app: Flask, kind: Kind, attachments: Attachments) -> None:
 
 def _upload() -> tuple[str, str, Iterator[bytes]]:
     """The type that the client tells, the purpose, and the bytes: of a form's one file, or of the body itself."""
-    purpose = request.args.get("purpose") or (request.form.get("purpose") if request.mimetype == "multipart/form-data" else None)
-    if request.mimetype != "multipart/form-data":
-        return request.mimetype, _stated(purpose), _pieces(request.stream)
-    files = list(request.files.values())
-    if len(files) != 1:
-        raise Unreadable("send one file")
-    return files[0].mimetype, _stated(purpose), _pieces(files[0].stream)
-
-
-def _stated(purpose: str | None) -> str:
-    if not purpose:
-        raise Invalid("the attachment has faults", faults=[Fault("/purpose", "required", "须说明用途 its purpose is needed")])
-    return purpose
+    form = request.mimetype == "multipart/form-data"
+    purpose = request.args.get("purpose") or (request.form.get("purpose") if form else None)
+    files = list(request.files.values()) if form else []
+    faults = [] if purpose else [Fault("/purpose", "required", "须说明用途 its purpose is needed")]
+    if form and len(files) != 1:
+        faults.append(Fault("/file", "required", "须有且仅有一个文件 exactly one file is needed"))
+    if faults or not purpose:
+        raise Invalid("the attachment has faults", faults=faults)
+    handed_in = files[0] if form else request
+    return handed_in.mimetype, purpose, _pieces(handed_in.stream)
 
 
 def _pieces(stream: object) -> Iterator[bytes]:
