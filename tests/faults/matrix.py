@@ -1,4 +1,4 @@
-"""The fault matrix: every row with its fault. `make faults` runs all of it, `make test` what one broker and one mongod can."""
+"""The fault matrix: every row with its fault. `make faults` runs all of it, `pytest tests/faults` what one broker and one mongod can."""
 
 from __future__ import annotations
 
