@@ -1,9 +1,12 @@
-"""Which process this is, so that another one of the same machine can tell whether it is dead."""
+"""Which process this is, so that another one of the same machine can tell whether it is dead; and how it is told to stop."""
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
 import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,17 @@ def is_dead(process: Mapping[str, Any] | None) -> bool:
     except OSError:
         return False
     return False
+
+
+def stopped_by_signal(*more: int) -> threading.Event:
+    """An event that SIGTERM and SIGINT set, and whatever signals are named.
+
+    A handler runs in the main thread wherever that stands, be it inside the event's own lock: it must not take that itself.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, *more):
+        signal.signal(number, lambda *_: _thread.start_new_thread(stop.set, ()))
+    return stop
 
 
 def _machine() -> str:

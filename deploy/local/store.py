@@ -6,21 +6,19 @@ write; here its starter has a session of its own, and a slow recovery does not k
 
 from __future__ import annotations
 
-import signal
 import socket
-import threading
 from pathlib import Path
 
 from deploy.local.data_dir import DataDir
 from deploy.local.mongod import Mongod, free_port
+from shared.process import stopped_by_signal
 
 POLL_S = 0.1
 
 
 def run(data: DataDir, port: int, ready: Path) -> int:
     """Run mongod on `port` until SIGTERM; `ready` appears when it takes writes. 1 when it ended by itself."""
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = stopped_by_signal()
     ready.unlink(missing_ok=True)
     with Mongod(data.mongod, port) as mongod:
         ready.touch()

@@ -24,6 +24,7 @@ from deploy.local.mongod import die_with_parent
 from deploy.local.supervisor import Child, Supervisor
 from shared.clock import DemoClock, SystemClock, parse_instant
 from shared.errors import ConfigError
+from shared.process import stopped_by_signal
 
 DEMO_START = "2026-06-30T00:00:00+08:00"
 READY_S = 180
@@ -60,9 +61,7 @@ def run(options: Options) -> int:
     default = parse_instant(DEMO_START) if options.demo else None
     with _listen(options.port) as listener:
         clock = options.data.start_clock(options.clock, default)
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: stop.set())
+        stop = stopped_by_signal(signal.SIGHUP)
         stack = Stack(options, listener, clock, stop)
         try:
             stack.start()

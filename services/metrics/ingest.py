@@ -7,7 +7,6 @@ letters and the rest goes on; a lost database or log is waited for.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +36,7 @@ from shared.log.interface import Entry, Log
 from shared.log.open import open_consumer, open_log
 from shared.log.placement import partition_of
 from shared.mongo import connect
+from shared.process import stopped_by_signal
 from shared.telemetry import configure_logging, counter
 
 TOPICS = (REGISTRY, INCENTIVES)
@@ -290,14 +290,6 @@ def patiently(stop: threading.Event, work: Callable[[], object]) -> None:
             back_off = min(back_off * 2, LAST_BACK_OFF_S)
 
 
-def stop_on_signal() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
 def main(environ: Mapping[str, str] | None = None) -> int:
     """Process entry: brings the active generation to the present rules, then folds until SIGTERM."""
     from services.metrics.rebuild import Interrupted, ensure_current
@@ -305,7 +297,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     source = os.environ if environ is None else environ
     config = read(MetricsConfig, source)
     configure_logging("ingest", config.log_level)
-    stop = stop_on_signal()
+    stop = stopped_by_signal()
     client = connect(config.mongo_uri, config.database)
     serve_health(config.telemetry_port, [database_answers(client)])
     store = Store(client, config.database)

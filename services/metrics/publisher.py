@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 from services.metrics.clock_check import ClockCheck
 from services.metrics.config import MetricsConfig
 from services.metrics.definitions import Definitions
-from services.metrics.ingest import FIRST_BACK_OFF_S, LAST_BACK_OFF_S, TOPICS, patiently, stop_on_signal
+from services.metrics.ingest import FIRST_BACK_OFF_S, LAST_BACK_OFF_S, TOPICS, patiently
 from services.metrics.lag import LagMeter
 from services.metrics.readings import Item, Readings, dims_of
 from services.metrics.store.collections import Store
@@ -38,6 +38,7 @@ from shared.ids import new_id
 from shared.log.interface import Log
 from shared.log.open import open_log
 from shared.mongo import connect, transact
+from shared.process import stopped_by_signal
 from shared.relay.lease import Lease
 from shared.telemetry import configure_logging, counter, gauge
 from shared.wake import Wake
@@ -258,7 +259,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     source = os.environ if environ is None else environ
     config = read(MetricsConfig, source)
     configure_logging("publish", config.log_level)
-    stop = stop_on_signal()
+    stop = stopped_by_signal()
     client = connect(config.mongo_uri, config.database)
     serve_health(config.telemetry_port, [database_answers(client)])
     store = Store(client, config.database)

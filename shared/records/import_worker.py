@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from pymongo.errors import PyMongoError
 from shared.errors import KechuangError
 from shared.health import beat
 from shared.ids import new_id
+from shared.process import stopped_by_signal
 from shared.records.chores import Chore, Chores
 from shared.records.imports import Imports
 from shared.records.intake import work
@@ -60,9 +60,7 @@ def _still_at_work() -> float:
 
 def main(imports: Imports, chores: Iterable[Chore] = ()) -> None:
     """Run until SIGTERM or SIGINT, with what else the worker does beside it. Exits with 1 when that failed."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signal()
     beside = Chores(chores, stop)
     run(imports, stop)
     beside.join()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from shared.config import read
 from shared.health import database_answers, serve_health
 from shared.log.open import open_log
 from shared.mongo import connect
+from shared.process import stopped_by_signal
 from shared.relay.lease import Lease
 from shared.relay.relay import Relay
 from shared.telemetry import configure_logging
@@ -33,9 +32,7 @@ def run(service: str, environ: Mapping[str, str] | None = None) -> int:
     source = os.environ if environ is None else environ
     config = read(RelayConfig, source)
     configure_logging(f"relay-{service}", source.get("LOG_LEVEL", "info"))
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signal()
     database = f"{config.db_prefix}_{service}"
     client = connect(config.mongo_uri, database)
     serve_health(config.telemetry_port, [database_answers(client)])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from deploy.local.kafka.broker import Kafka
 from shared.errors import ConfigError
+from shared.process import stopped_by_signal
 
 POLL_S = 0.2
 
@@ -20,9 +20,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--data", type=Path, default=Path(".kafka/data"))
     options = parser.parse_args()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signal(signal.SIGHUP)
     try:
         with Kafka(options.data.absolute(), port=options.port) as cluster:
             print(f"ready 127.0.0.1:{options.port} (Ctrl-C stops it; data: {options.data})", flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from shared.errors import KechuangError
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.health import beat, database_answers, serve_health
 from shared.log.interface import BEFORE_FIRST, Entry, Log
+from shared.process import stopped_by_signal
 from shared.records.write import Records
 
 TOPICS = (REGISTRY, INCENTIVES)
@@ -128,9 +128,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     source = os.environ if environ is None else environ
     settings = config.read(Settings, source)
     configure_logging("follow-incentives", settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stopped_by_signal()
     records = records_of(source)
     serve_health(settings.telemetry_port, [database_answers(records.client)])
     follower = Follower(records, open_log(dict(source), records.client))
