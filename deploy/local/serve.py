@@ -29,4 +29,4 @@ def check(service: str, environ: Mapping[str, str]) -> None:
 def serve(service: str) -> None:
     """Become gunicorn. What is wrong with the environment is said before, in one sentence instead of a worker's trace."""
     check(service, os.environ)
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", str(CONFIGURATION), f"services.{service}.wsgi:app"])
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", str(CONFIGURATION), f"services.{service}.app:create_app()"])

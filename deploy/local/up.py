@@ -192,6 +192,7 @@ class Stack:
             self.data.remember(self.clock.now() + CLOCK_AHEAD)
 
 
+WEB = "deploy.local.wsgi:create_app()"
 TOOL = [sys.executable, "-m", "deploy.local.cli"]
 BACKGROUND = {
     "relay-registry": ["relay", "registry"],
@@ -207,4 +208,4 @@ BACKGROUND = {
 def web(listener: int) -> list[str]:
     """The command of the web process, on an inherited socket."""
     configuration = str(Path(__file__).with_name("gunicorn_conf.py"))
-    return [sys.executable, "-m", "gunicorn", "-c", configuration, "-b", f"fd://{listener}", "deploy.local.wsgi:app"]
+    return [sys.executable, "-m", "gunicorn", "-c", configuration, "-b", f"fd://{listener}", WEB]

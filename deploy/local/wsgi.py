@@ -7,7 +7,7 @@ would cut the prefix off).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from services.incentives.app import create_app as incentives
@@ -15,13 +15,17 @@ from services.metrics.app import create_app as metrics
 from services.portal.app import create_app as portal
 from services.registry.app import create_app as registry
 
-environ = dict(os.environ)
-SERVICES = {"registry": registry(environ), "incentives": incentives(environ), "metrics": metrics(environ)}
-PORTAL = portal(environ)
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-def app(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Hand the request to the service whose prefix it carries, else to the portal."""
-    first = request.get("PATH_INFO", "").lstrip("/").split("/", 1)[0]
-    answer: Iterable[bytes] = SERVICES.get(first, PORTAL)(request, start_response)
-    return answer
+def create_app() -> Wsgi:
+    """Hands each request to the service whose prefix it carries, else to the portal."""
+    environ = dict(os.environ)
+    services: dict[str, Wsgi] = {"registry": registry(environ), "incentives": incentives(environ), "metrics": metrics(environ)}
+    others = portal(environ)
+
+    def app(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        first = request.get("PATH_INFO", "").lstrip("/").split("/", 1)[0]
+        return services.get(first, others)(request, start_response)
+
+    return app

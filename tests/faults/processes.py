@@ -6,6 +6,7 @@ import random
 import signal
 import time
 
+from deploy.local.up import WEB
 from tests.faults.listener import Crowd, missed
 from tests.faults.rows import Run
 from tests.faults.stand import send
@@ -72,7 +73,7 @@ def kill_ingest(run: Run) -> None:
 
 def rolling_restart(run: Run) -> None:
     """Row 17: SIGTERM to every process in turn, again and again; requests only ever wait."""
-    names = ["deploy.local.wsgi:app", *RELAYS, "ingest", "publish", "worker registry", "worker incentives"]
+    names = [WEB, *RELAYS, "ingest", "publish", "worker registry", "worker incentives"]
     rounds = max(1, run.kills // 10)
     for _ in range(rounds):
         for name in names:

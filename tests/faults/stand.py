@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from deploy.local.environment import DB_PREFIX, environment
 from deploy.local.kafka.broker import Kafka
 from deploy.local.mongod import die_with_parent
+from deploy.local.up import WEB
 from shared.log.interface import Entry, Log
 from shared.log.open import open_log
 from tests.faults.district import Image, Serials
@@ -146,12 +147,12 @@ class Stand:
 
     def web_workers(self) -> list[int]:
         """The processes that answer requests."""
-        masters = self.stack.pids("deploy.local.wsgi:app")
+        masters = self.stack.pids(WEB)
         return [pid for pid in masters if parent_of(pid) in masters]
 
     def web_master(self) -> int:
         """The process that keeps them."""
-        masters = self.stack.pids("deploy.local.wsgi:app")
+        masters = self.stack.pids(WEB)
         return wait_until(lambda: next((pid for pid in masters if parent_of(pid) not in masters), 0), 5, "the web master")
 
 

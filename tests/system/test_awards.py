@@ -15,6 +15,7 @@ import pytest
 from pymongo import MongoClient
 
 from deploy.local.demo import FOLDER
+from deploy.local.up import WEB
 from tests.system.clear_text import Persons, in_files, in_the_store, indexed, unpacked
 from tests.system.made import XIANGZHOU, XINGANG, certificate, citizen_id, enterprise, introduction, uscc
 from tests.system.stack import Stack, wait_until
@@ -243,7 +244,7 @@ def killed_while(district: Stack, work: Any, progress: Any) -> None:
             return False
 
     wait_until(moved, 30, "the answer is being taken")
-    for pid in district.pids("deploy.local.wsgi:app"):
+    for pid in district.pids(WEB):
         import os
         import signal
 

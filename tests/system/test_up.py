@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.up import WEB
 from tests.system.stack import TOOL, Stack, processes_of, wait_until
 
 START = "2026-06-30T08:00:00+08:00"
@@ -48,7 +49,7 @@ def test_a_store_that_does_not_answer_gets_one_sentence(tmp_path: Path) -> None:
     assert len(refused.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", [*BACKGROUND, "deploy.local.wsgi:app"])
+@pytest.mark.parametrize("name", [*BACKGROUND, WEB])
 def test_a_killed_process_comes_back(running: Stack, name: str) -> None:
     before = set(running.pids(name))
     running.kill(name)
