@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from flask import Flask
 from shared import config
 from shared.auth.verifier import Claims, TokenVerifier
 from shared.clock import clock_from_environment
+from shared.errors import ConfigError
 from shared.health import database_answers, serve_health
 from shared.mongo import connect
 from shared.records import import_worker
@@ -29,6 +31,8 @@ from shared.records.write import Records
 from shared.standards.codes import CODES
 from shared.telemetry import configure_logging
 from shared.web.app import create_app as base_app
+
+KEY = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,25 @@ class Settings:
     oidc_claim_enterprise: str = "enterprise"
     telemetry_port: int = 0  # of the import worker, see `shared.health`; 0 = none
 
+    def __post_init__(self) -> None:
+        """Raise ConfigError for keys that are none: of an empty one everybody knows what it seals under."""
+        keys = {"FIELD_KEY": [self.field_key], "BLIND_KEY": [self.blind_key], "FIELD_KEYS_OLD": self.old_keys}
+        wrong = [f"{name} is not a key of 64 hexadecimal digits" for name, held in keys.items() if not all(map(KEY.fullmatch, held))]
+        if wrong := ["ACTOR_KEY is empty"] * (not self.actor_key) + wrong:
+            raise ConfigError("; ".join(wrong))
+
+    @property
+    def old_keys(self) -> list[str]:
+        """Keys that are only read with."""
+        return [key for key in self.field_keys_old.split(",") if key]
+
 
 def records_of(service: str, kinds: Iterable[Kind], environ: Mapping[str, str]) -> tuple[Records, Settings]:
     """The records of a service; their collections and indexes are not made yet."""
     settings = config.read(Settings, environ)
     database = f"{settings.db_prefix}_{service}"
     client = connect(settings.mongo_uri, database, alias=service)
-    sealer = Sealer(settings.field_key, settings.blind_key, [key for key in settings.field_keys_old.split(",") if key])
+    sealer = Sealer(settings.field_key, settings.blind_key, settings.old_keys)
     records = Records(client, database, service, kinds, clock_from_environment(dict(environ)), sealer)
     return records, settings
 
