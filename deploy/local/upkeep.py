@@ -46,7 +46,7 @@ def rebuild(data: DataDir, origin: str) -> int:
         def advance(done: int) -> None:
             progress.update(task, completed=done)
 
-        return main(_with_token(data), origin, advance)
+        return main(_with_token(data) if origin == "stores" else configuration(data), origin, advance)
 
 
 def reconcile(data: DataDir) -> int:
@@ -57,9 +57,15 @@ def reconcile(data: DataDir) -> int:
 
 
 def _with_token(data: DataDir) -> dict[str, str]:
+    """With the token that the environment has, else one of the folder's issuer. Raises UsageError when there is neither."""
     told = configuration(data)
-    told.setdefault("KECHUANG_TOKEN", mint(data, ["metrics"], "metrics", lifetime_s=METRICS_LIFETIME_S))
-    return told
+    return told if told.get("KECHUANG_TOKEN") else told | {"KECHUANG_TOKEN": _minted(data)}
+
+
+def _minted(data: DataDir) -> str:
+    if not data.keys.exists():
+        raise UsageError(f"KECHUANG_TOKEN is not set (a token with the role metrics), and {data.path} has no issuer that gives one")
+    return mint(data, ["metrics"], "metrics", lifetime_s=METRICS_LIFETIME_S)
 
 
 def list_dead_letters(data: DataDir) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local.mongod import Mongod, die_with_parent, free_port
 from deploy.local.up import BACKGROUND, TOOL
+from shared.mongo import Client
 from tests.system.stack import wait_until
 
 KEYS = dict.fromkeys(("ACTOR_KEY", "FIELD_KEY", "BLIND_KEY"), "ab" * 32)
@@ -67,6 +68,34 @@ def test_every_missing_variable_is_named_at_once(words: list[str]) -> None:
     missing = {part.split()[0] for part in done.stderr.removeprefix("kechuang: ").split("; ")}
     assert "MONGO_URI" in missing or words == ["serve", "metrics"]
     assert NEEDED.get(" ".join(words), set()) <= missing
+
+
+@pytest.mark.parametrize("key", ["", "ab" * 16, "ab" * 32 + "\n"], ids=["none", "short", "with a line's end"])
+@pytest.mark.parametrize("words", [["serve", "registry"], ["worker", "incentives"], ["migrate"]], ids=" ".join)
+def test_a_key_that_is_none_is_refused(words: list[str], key: str) -> None:
+    told = bare(MONGO_URI="mongodb://127.0.0.1:9", **OIDC, **KEYS | {"FIELD_KEY": key, "BLIND_KEY": key})
+    done = subprocess.run(command_of(words), env=told, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 1
+    named = "; ".join(f"{name} is not a key of 64 hexadecimal digits" for name in ("FIELD_KEY", "BLIND_KEY"))
+    assert done.stderr == f"kechuang: {named}\n"
+
+
+def test_a_recount_asks_with_the_token_that_it_is_given_and_a_rebuild_from_the_log_needs_none(
+    mongo_uri: str, mongo: Client, database_name: str
+) -> None:
+    def run(*words: str, **told: str) -> subprocess.CompletedProcess[str]:
+        env = bare(MONGO_URI=mongo_uri, DB_PREFIX=database_name, PUBLIC_URL="http://127.0.0.1:9", **told)
+        return subprocess.run(command_of(list(words)), env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+    try:
+        assert run("rebuild").returncode == 0
+        assert "KECHUANG_TOKEN is not set" in run("reconcile").stderr
+        assert run("reconcile").returncode == run("rebuild", "--from", "stores").returncode == 2
+        asked = run("reconcile", KECHUANG_TOKEN="of another issuer")
+        assert (asked.returncode, "feed" in asked.stderr) == (1, True), asked.stderr
+    finally:
+        for name in ("metrics", "log"):
+            mongo.drop_database(f"{database_name}_{name}")
 
 
 @pytest.mark.parametrize("words", BACKGROUND.values(), ids=" ".join)
