@@ -46,6 +46,12 @@ def backup(data: DataDir, folder: Path, environ: Mapping[str, str]) -> None:
             f"备份内含未加密的密钥，请妥善保管，或设置 {keys.PASSPHRASE} 后重新备份\n"
             f"the backup holds the stack's keys unencrypted, readable by you only: guard it, or set {keys.PASSPHRASE}", err=True,
         )
+    if manifest.keys == keys.NONE:
+        named = ", ".join(f"{name.upper()}_KEY" for name in keys.NAMES)
+        click.echo(
+            f"备份不含密钥，请另行妥善备份 {named}，否则恢复后无法读取个人信息\n"
+            f"the keys are not in the backup: keep {named} as well, without them no personal field can be read again", err=True,
+        )
 
 
 def _write(data: DataDir, told: Mapping[str, str], draft: Path, environ: Mapping[str, str]) -> Manifest:
