@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from deploy.local.up import BACKGROUND
+from shared.config import read
 from shared.events.topics import COMPACTED, TOPICS
+from shared.log.kafka_config import KafkaConfig
 from tests.deploy.kustomize import Manifest, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,16 +183,63 @@ def test_nothing_speaks_unless_a_policy_names_it(overlay: tuple[str, list[Manife
     assert talkers <= {each["metadata"]["name"] for each in of_kind(overlay[1], "Deployment", "Job")}
 
 
+def selected(policy: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a policy is about the pods with these labels."""
+    chosen = policy["podSelector"]
+    named = all(labels.get(name) == value for name, value in chosen.get("matchLabels", {}).items())
+    return named and all((labels.get(e["key"]) in e["values"]) == (e["operator"] == "In") for e in chosen.get("matchExpressions", []))
+
+
+def may_reach(policies: list[dict[str, Any]], labels: dict[str, str], direction: str) -> list[dict[str, Any]]:
+    """The selectors of whom these pods may speak to ("egress"), or hear ("ingress")."""
+    ways = [way for each in policies if selected(each, labels) for way in each.get(direction, [])]
+    return [each for way in ways for each in way["to" if direction == "egress" else "from"]]
+
+
+def test_a_recount_can_reach_the_store_the_log_and_the_feeds_from_one_pod(overlay: tuple[str, list[Manifest]]) -> None:
+    policies = [each["spec"] for each in of_kind(overlay[1], "NetworkPolicy")]
+    ingest = next(each for each in of_kind(overlay[1], "Deployment") if each["metadata"]["name"] == "ingest")
+    labels = ingest["spec"]["template"]["metadata"]["labels"]
+    reached = may_reach(policies, labels, "egress")
+    assert {"podSelector": {"matchLabels": {"tier": "web"}}} in reached
+    assert {label for each in reached for label in each.get("namespaceSelector", {}).get("matchLabels", {})} >= {
+        "kechuang/store", "kechuang/log",
+    }
+    for service in ("registry", "incentives"):
+        assert {"podSelector": {"matchLabels": {"app": "ingest"}}} in may_reach(policies, {"app": service, "tier": "web"}, "ingress")
+
+
+def test_the_pods_of_one_deployment_are_spread(overlay: tuple[str, list[Manifest]]) -> None:
+    for each in of_kind(overlay[1], "Deployment"):
+        (spread,) = pod(each)["topologySpreadConstraints"]
+        assert selected({"podSelector": spread["labelSelector"]}, each["spec"]["template"]["metadata"]["labels"])
+        assert "app" in spread["matchLabelKeys"], "else a balance of all pods leaves both of one process on one node"
+
+
+def test_a_process_makes_topics_as_the_operator_does(overlay: tuple[str, list[Manifest]]) -> None:
+    (settings,) = (each["data"] for each in of_kind(overlay[1], "ConfigMap"))
+    told = read(KafkaConfig, settings)
+    told.check()
+    for each in of_kind(overlay[1], "KafkaTopic"):
+        name, spec = each["metadata"]["name"], each["spec"]
+        made = told.topic(name)
+        assert (made["num_partitions"], made["replication_factor"]) == (spec["partitions"], spec["replicas"])
+        wanted = {key: str(value) for key, value in spec["config"].items()}
+        assert {key: wanted[key] for key in made["configs"]} == made["configs"]
+
+
 def test_in_production_everything_is_double_and_may_lose_one_at_a_time() -> None:
     manifests = render(OVERLAYS / "prod")
     deployments = {each["metadata"]["name"]: each for each in of_kind(manifests, "Deployment")}
     budgets = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "PodDisruptionBudget")}
     assert budgets.keys() == deployments.keys()
+    scaled = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "HorizontalPodAutoscaler")}
     for name, each in deployments.items():
-        assert each["spec"]["replicas"] >= 2
+        # A number of its own would be put in the autoscaler's place with every `kubectl apply`.
+        assert (scaled[name]["minReplicas"] if name in scaled else each["spec"]["replicas"]) >= 2
+        assert ("replicas" in each["spec"]) == (name not in scaled)
         assert budgets[name]["maxUnavailable"] == 1
         assert budgets[name]["selector"] == each["spec"]["selector"]
     partitions = of_kind(manifests, "KafkaTopic")[0]["spec"]["partitions"]
-    scaled = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "HorizontalPodAutoscaler")}
     assert {"registry", "incentives", "metrics", "stream", "portal", "ingest"} <= scaled.keys()
     assert scaled["ingest"]["maxReplicas"] <= partitions
