@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from deploy.local.data_dir import DataDir, UsageError
 from deploy.local.environment import DB_PREFIX
 from deploy.local.mongod import Mongod
 from shared.clock import DemoClock, parse_instant
+from shared.config import read
 from shared.errors import ConfigError, Unavailable
+from shared.events.topics import TOPICS
 
 BATCH = 1_000
 RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
@@ -37,6 +39,8 @@ def restore(folder: Path, data: DataDir, mongo: str | None, new_log: bool, envir
     """
     manifest = open_archive(folder)
     new_log = new_log or manifest.external_log
+    if new_log and environ.get("KAFKA_BOOTSTRAP"):
+        _check_log(environ)
     try:
         if mongo:
             _check_keys(manifest, environ)
@@ -54,7 +58,10 @@ def restore(folder: Path, data: DataDir, mongo: str | None, new_log: bool, envir
     where = "the store" if mongo else str(data.path)
     click.echo(f"{where}: {documents} documents of {len(manifest.collections)} collections, as of {manifest.made_at}")
     if new_log:
-        click.echo("the stack goes on with an empty log: the relays publish every event again when it starts", err=True)
+        click.echo(
+            "the stack goes on with an empty log (on Kafka: topics without an event, else under another KAFKA_PREFIX): "
+            "the relays publish every event again when it starts", err=True,
+        )
 
 
 def _check_keys(manifest: Manifest, environ: Mapping[str, str]) -> None:
@@ -62,6 +69,19 @@ def _check_keys(manifest: Manifest, environ: Mapping[str, str]) -> None:
     given = keys.fingerprints(environ)
     if wrong := [f"{name.upper()}_KEY" for name, found in given.items() if manifest.key_ids.get(name, found) != found]:
         raise ConfigError(f"{', '.join(wrong)}: not the key of this backup; nothing was restored")
+
+
+def _check_log(environ: Mapping[str, str]) -> None:
+    """The Kafka that the environment names must have nothing yet.
+
+    Events from after the backup would be folded into the figures, and what is written from now on has their version numbers again.
+    """
+    from shared.log.kafka import KafkaLog
+    from shared.log.kafka_config import KafkaConfig
+
+    with closing(KafkaLog(read(KafkaConfig, environ))) as log:
+        if used := [log.config.named(topic) for topic in TOPICS if any(log.end_offsets(topic).values())]:
+            raise UsageError(f"the log has events already ({', '.join(used)}): empty the topics, or set another KAFKA_PREFIX")
 
 
 @contextmanager
