@@ -27,6 +27,7 @@ from services.metrics.store.positions import Position, Positions
 from shared.clock import clock_from_environment
 from shared.config import read
 from shared.errors import ConfigError
+from shared.health import beat
 from shared.log.interface import Entry, Log
 from shared.log.open import open_log
 from shared.log.placement import partition_of
@@ -52,6 +53,7 @@ def ensure_current(store: Store, log: Log, definitions: Definitions, stop: threa
     lease = Lease(store.leases, "rebuild", ttl_s=LEASE_S)
     stop = stop or threading.Event()
     while (active := Generations(store).first(definitions.digest)).digest != definitions.digest:
+        beat()  # whoever waits for another's rebuild is alive, however long it takes
         if lease.keep():  # of several ingest processes one does it, the others wait for the switch
             logger.info("the plan's definitions changed, rebuilding from the log")
             try:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
 from typing import Any
 
 import httpx
@@ -18,6 +21,7 @@ from services.metrics.store.generations import Generations
 from services.metrics.store.publications import Publications
 from shared.errors import ConfigError, Unavailable
 from shared.log.embedded import EmbeddedLog
+from shared.relay.lease import Lease
 from tests.integration.metrics.district import FIRM, INCENTIVES, OTHER, REGISTRY, Events, entry, make_definitions
 
 Give = Callable[..., int]
@@ -156,6 +160,25 @@ def test_other_definitions_rebuild_before_ingest_goes_on(
         with pytest.raises(ConfigError):
             process.step()
     assert Publisher(store, log, fewer, publisher.clock, publisher.fence).step() >= 0
+
+
+@pytest.mark.usefixtures("full")
+def test_who_waits_for_another_s_rebuild_is_alive(
+    store: Store, log: EmbeddedLog, ingest: Ingest, definitions: Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest.drain()
+    other, stop, beats = Lease(store.leases, "rebuild", ttl_s=60), threading.Event(), Semaphore(0)
+    assert other.keep()
+    monkeypatch.setattr(rebuild, "beat", beats.release)
+    fewer = make_definitions(indicators={"hnte_count": definitions.plan.indicators["hnte_count"]})
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(rebuild.ensure_current, store, log, fewer, stop)
+        try:
+            assert all(beats.acquire(timeout=30) for _ in range(3))
+        finally:
+            stop.set()
+        with pytest.raises(rebuild.Interrupted):
+            waiting.result(30)
 
 
 @pytest.mark.usefixtures("full")
