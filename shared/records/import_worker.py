@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 from pymongo.errors import PyMongoError
@@ -25,8 +26,15 @@ logger = structlog.get_logger(__name__)
 
 
 def run(imports: Imports, stop: threading.Event) -> None:
-    """Take jobs until told to stop. A database that is away is waited for."""
+    """Take jobs until told to stop, and give back the one that is not done by then. A database that is away is waited for."""
     worker = new_id()
+
+    def still_at_work() -> float:
+        if stop.is_set():
+            raise work.LostJob("told to stop: the next worker goes on with it")
+        beat()
+        return time.time()
+
     wake = Wake(imports.jobs, [{"$match": {"operationType": "insert"}}])
     prepared, sweep_at = False, 0.0
     while not stop.is_set():
@@ -41,7 +49,7 @@ def run(imports: Imports, stop: threading.Event) -> None:
                 sweep_at = time.monotonic() + SWEEP_S
             job = imports.take(worker, time.time())
             if job is not None:
-                work.run(imports, job, worker, _still_at_work)
+                work.run(imports, job, worker, still_at_work)
                 continue
         except (KechuangError, PyMongoError) as away:
             if isinstance(away, KechuangError) and not away.retriable:
@@ -51,11 +59,8 @@ def run(imports: Imports, stop: threading.Event) -> None:
             continue
         wake.wait(POLL_S)
     wake.close()
-
-
-def _still_at_work() -> float:
-    beat()
-    return time.time()
+    with suppress(PyMongoError):  # it is taken over then, only later
+        imports.give_back(worker)
 
 
 def main(imports: Imports, chores: Iterable[Chore] = ()) -> None:

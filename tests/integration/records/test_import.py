@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import threading
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ from openpyxl import load_workbook
 
 from services.incentives.kinds import KINDS as INCENTIVES
 from services.registry.kinds import KINDS as REGISTRY
+from shared.records import import_worker
 from shared.records.imports import KEPT, Imports
 from shared.records.intake import work
 from shared.records.service import records_of
@@ -241,6 +243,35 @@ def test_a_killed_worker_s_job_goes_on_without_doubling(office: Office, imports:
         assert len(result(office, told).splitlines()) == 62
     stored = [office.call("GET", f"{BASE}/{uscc(n)}/history").json["items"] for n in (9500, 9559)]
     assert [len(versions) for versions in stored] == [1, 1]
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back(office: Office, imports: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds = imports["registry"]
+    monkeypatch.setattr(work, "BATCH_ROWS", 10)
+    job_id = send(office, lines([enterprise(n) for n in range(8700, 8760)]), NDJSON)
+    import_worker.run(worlds, Told(after=6))
+    left = worlds.jobs.find_one({"_id": job_id})
+    assert left is not None
+    assert (left["state"], left["worker"], left["tries"]) == ("queued", None, 0)
+    assert 0 < left["through"] < 60
+    taken = worlds.take("next", time.time())
+    assert taken is not None
+    assert taken["_id"] == job_id
+    work.run(worlds, taken, "next", time.time)
+    told = office.call("GET", f"{BASE}/imports/{job_id}").json
+    assert (figures(told), told["state"]) == ((60, 0, 0, 0), "done")
+
+
+class Told(threading.Event):
+    """Set, as SIGTERM would, somewhere between two batches or inside one."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
 
 
 class Killed:
