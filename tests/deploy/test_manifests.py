@@ -153,6 +153,13 @@ def test_only_who_seals_personal_fields_is_given_the_keys_for_it(overlay: tuple[
     assert told == {"registry", "incentives", "worker-registry", "worker-incentives", "follow-incentives"}
 
 
+def test_only_who_may_reach_the_store_is_told_how(overlay: tuple[str, list[Manifest]]) -> None:
+    (policy,) = (each["spec"] for each in of_kind(overlay[1], "NetworkPolicy") if each["metadata"]["name"] == "store")
+    for each in of_kind(overlay[1], "Deployment", "Job"):
+        told = any("kechuang-store" in str(source.get("secretRef")) for source in pod(each)["containers"][0]["envFrom"])
+        assert told == selected(policy, each["spec"]["template"]["metadata"]["labels"]), each["metadata"]["name"]
+
+
 def test_what_is_referred_to_is_there(overlay: tuple[str, list[Manifest]]) -> None:
     name, manifests = overlay
     there = {(each["kind"], each["metadata"]["name"]) for each in manifests}
