@@ -14,6 +14,7 @@ from deploy.local.data_dir import DEFAULT, DataDir, UsageError
 from shared.errors import KechuangError
 
 SERVICES = ("registry", "incentives")
+MONGO = "KECHUANG_MONGO"  # an address with a password does not belong into a process's arguments
 Command = Callable[..., Any]
 
 
@@ -74,7 +75,7 @@ def instant(_context: click.Context, _parameter: click.Parameter, value: str | N
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--demo", is_flag=True, help="Load the demo district once, and run on a demo clock.")
 @click.option("--clock", metavar="INSTANT", callback=instant, help="Run on a demo clock that begins here (RFC 3339).")
-@click.option("--mongo", metavar="URI", help="A MongoDB replica set of your own instead of one in DIR.")
+@click.option("--mongo", metavar="URI", envvar=MONGO, show_envvar=True, help="A MongoDB replica set of your own instead of one in DIR.")
 @click.option("--kafka", metavar="HOST:PORT", help="An Apache Kafka of your own instead of the embedded log.")
 @click.option("--board", is_flag=True, help="Print the indicator board once everything is ready.")
 @click.option("--once", is_flag=True, help="Print the board and end.")
@@ -379,7 +380,7 @@ def backup(data: DataDir, folder: Path) -> None:
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", metavar="DATA", type=click.Path(path_type=Path), help="Folder of the new stack; default: --data.")
-@click.option("--mongo", metavar="URI", help="Restore into this MongoDB replica set instead of a folder.")
+@click.option("--mongo", metavar="URI", envvar=MONGO, show_envvar=True, help="Restore into this MongoDB replica set instead of a folder.")
 @click.option("--new-log", is_flag=True, help="The stack will go on with an empty log (always so if it was on Kafka).")
 @with_data
 def restore(data: DataDir, folder: Path, into: Path | None, mongo: str | None, new_log: bool) -> None:

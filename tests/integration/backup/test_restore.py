@@ -39,7 +39,7 @@ def test_a_log_that_has_events_is_no_place_to_go_on_from(
         assert refused.returncode == 2
         assert "the log has events already" in refused.stderr
         assert store.name not in mongo.list_database_names()
-        fresh = run("restore", backup, "--mongo", mongo_uri, KAFKA_PREFIX=f"{new_id().lower()}-")
+        fresh = run("restore", backup, KECHUANG_MONGO=mongo_uri, KAFKA_PREFIX=f"{new_id().lower()}-")
         assert fresh.returncode == 0, fresh.stderr
         assert store["changes"].count_documents({}) == 1
     finally:
