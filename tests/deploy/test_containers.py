@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.local.mongod import TRANSACTION_LIFETIME_S
 from deploy.local.up import BACKGROUND
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,3 +118,7 @@ def test_no_secret_is_in_the_files(compose: dict[str, Any]) -> None:
     )
     assert "deploy/kechuang.env" in (ROOT / ".gitignore").read_text().splitlines()
     assert not any(name.endswith("_KEY") for each in compose["services"].values() for name in each.get("environment") or {})
+
+
+def test_what_a_killed_process_had_begun_holds_its_locks_no_longer_than_on_one_machine(compose: dict[str, Any]) -> None:
+    assert f"transactionLifetimeLimitSeconds={TRANSACTION_LIFETIME_S}" in compose["services"]["mongodb"]["command"]
