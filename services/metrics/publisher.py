@@ -99,7 +99,7 @@ class Publisher:
                 raise ConfigError("the active generation was made by newer definitions: start the publisher anew")
             return 0  # a rebuild by the present rules is under way; what is published stands until it switches
         state = self.publications.state()
-        on, stale = today(self.clock), self._measure(generation)
+        on, stale = today(self.clock), self._measure(generation, state.lag_s)
         marks = list(self.store.dirty.find({"gen": generation.number}).sort("_id", 1))
         everything = (
             not self._complete
@@ -159,26 +159,29 @@ class Publisher:
             found.append(compared(name, item, breakdowns, before.get(name)))
         return found
 
-    def _measure(self, generation: Generation) -> bool:
+    def _measure(self, generation: Generation, before_s: float) -> bool:
         now = time.monotonic()
         if now - self._measured >= LAG_EVERY_S:
             self._measured = now
-            lags = self._lags(now, generation)
+            lags = self._lags(now, generation, before_s)
             self._lag_s = round(max(lags.values(), default=0.0), 1)
             for partition, lag_s in lags.items():
                 LAG.labels(str(partition)).set(round(lag_s, 1))
         return self._lag_s > self.stale_after_s
 
-    def _lags(self, now: float, generation: Generation) -> dict[int, float]:
-        """Seconds by partition. While the log is away readings are still announced, and turn stale in time."""
+    def _lags(self, now: float, generation: Generation, before_s: float) -> dict[int, float]:
+        """Seconds by partition. While the log is away readings are still announced, and turn stale in time.
+
+        A publisher that takes over goes on from the lag that was announced: stale values must not seem fresh meanwhile.
+        """
         try:
             ends = {topic: self.log.end_offsets(topic) for topic in TOPICS}
             self._reachable = True
         except Unavailable as away:
             self._reachable = False
             logger.warning("the log does not answer", reason=away.message)
-            return self.lag.unknown(time.monotonic())
-        return self.lag.measure(now, ends, Positions(self.store, generation.number).read_all())
+            return self.lag.unknown(time.monotonic(), before_s)
+        return self.lag.measure(now, ends, Positions(self.store, generation.number).read_all(), before_s)
 
     def _note_lag(self, state: Publication) -> None:
         if abs(self._lag_s - state.lag_s) >= 1.0 or (self._lag_s == 0.0) != (state.lag_s == 0.0):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.metrics.definitions import Definitions
 from services.metrics.publisher import Publisher
 from services.metrics.store.collections import Store
 from services.metrics.store.publications import Publications
@@ -13,7 +14,7 @@ from shared.clock import FixedClock
 from shared.errors import Unavailable
 from shared.events.topics import INDICATORS
 from shared.log.embedded import EmbeddedLog
-from tests.integration.metrics.district import FIRM, OTHER, XIANGZHOU, XINGANG, Events
+from tests.integration.metrics.district import FIRM, OTHER, REGISTRY, XIANGZHOU, XINGANG, Events, entry
 
 Feed = Callable[..., int]
 
@@ -130,3 +131,16 @@ def test_values_turn_stale_while_the_log_is_away_and_recover_with_it(
 
 def _unreachable(*_: object, **__: object) -> None:
     raise Unavailable("away")
+
+
+def test_a_publisher_that_takes_over_does_not_call_stale_values_fresh(
+    feed: Feed, events: Events, log: EmbeddedLog, publisher: Publisher, store: Store, definitions: Definitions, clock: FixedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    feed(events.enterprise(FIRM))
+    log.append(REGISTRY, [entry(events.enterprise(OTHER))])
+    monkeypatch.setattr(publisher.lag, "measure", lambda *_: {0: 61.0})
+    publisher._measured = float("-inf")
+    publisher.step()
+    Publisher(store, log, definitions, clock, publisher.fence).step()
+    assert {found["item"]["state"] for found in store.published.find({"_id": "hnte_count"})} == {"stale"}
