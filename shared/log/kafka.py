@@ -100,7 +100,13 @@ class KafkaLog:
     def identity(self, topic: str) -> str:
         """See Log."""
         with translated(), self._admin() as admin:
-            return str(admin.describe_topics([self.config.named(topic)])[0]["topic_id"])
+            found = admin.describe_topics([self.config.named(topic)])[0]
+        with self._lock:
+            if found["error_code"] or not found["partitions"]:  # then its id is all zeros, which is nobody's
+                self._known.pop(topic, None)
+                raise Unavailable(f"{topic} has no description yet", retry_after_s=RETRY_S)
+            self._known[topic] = len(found["partitions"])  # somebody may have added some
+        return str(found["topic_id"])
 
     def wait(self, topics: Sequence[str], timeout_s: float) -> None:
         """See Log. Whoever consumes for a living waits on its `Consumer` instead, which the broker wakes."""

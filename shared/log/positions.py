@@ -72,7 +72,8 @@ class Positions:
         Raises ConfigError when the number of partitions is another one: keys would lie elsewhere than their past. A
         topic that was lost and made anew is read from its first entry.
         """
-        count, identities = common_partitions(log, topics), {topic: log.identity(topic) for topic in topics}
+        identities = {topic: log.identity(topic) for topic in topics}
+        count = common_partitions(log, topics)  # after it was asked for the identities, which brings the numbers up to date
         identifier = self._id("log")
         pinned: Document = {"partitions": count, "identities": [list(pair) for pair in identities.items()]}
         self.collection.update_one({"_id": identifier}, {"$setOnInsert": {**self.marks, **pinned}}, upsert=True)

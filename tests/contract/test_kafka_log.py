@@ -129,7 +129,22 @@ class TestKafkaLog(LogContract):
     def test_a_topic_made_anew_has_another_identity(self, log: KafkaLog, kafka: Kafka) -> None:
         log.partitions(REGISTRY)
         before = log.identity(REGISTRY)
+        log.partitions(INDICATORS)
         assert before == log.identity(REGISTRY) != log.identity(INDICATORS)
+
+    def test_a_topic_that_is_gone_has_no_identity(self, log: KafkaLog) -> None:
+        with pytest.raises(Unavailable):
+            log.identity(REGISTRY)
+
+    def test_partitions_that_were_added_are_noticed_with_the_identity(self, log: KafkaLog, kafka: Kafka) -> None:
+        assert log.partitions(REGISTRY) == 4
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        try:
+            admin.create_partitions({log.config.named(REGISTRY): 6})
+        finally:
+            admin.close()
+        log.identity(REGISTRY)
+        assert log.partitions(REGISTRY) == 6
 
 
 def test_a_broker_that_is_away_is_called_unavailable_in_time() -> None:
