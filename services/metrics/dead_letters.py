@@ -82,8 +82,9 @@ class DeadLetters:
                 raise Halted(newest, known + len(offsets), window)
 
     def waiting(self) -> Iterator[dict[str, Any]]:
-        """Letters nobody has decided on, oldest first."""
-        return iter(self.collection.find({"state": WAITING}).sort([("at_ms", 1), ("_id", 1)]))
+        """Letters nobody has decided on, oldest first, those of a batch in the log's order."""
+        order = [("at_ms", 1), ("topic", 1), ("partition", 1), ("offset", 1)]
+        return iter(self.collection.find({"state": WAITING}).sort(order))
 
     def count(self) -> int:
         """How many wait."""

@@ -33,6 +33,12 @@ class Halts:
         self._state.update_one({"_id": f"{PREFIX}{halted.partition}"}, {"$set": body}, upsert=True)
         return news
 
+    def leave(self, partitions: set[int]) -> None:
+        """These are another process's to tell of now."""
+        for partition in self._standing & partitions:
+            self._standing.discard(partition)
+            HALTED.labels(str(partition)).set(0)
+
     def clear(self, partitions: set[int]) -> set[int]:
         """These go on; which of them had stopped."""
         again = self._standing & partitions

@@ -188,6 +188,7 @@ class Ingest:
         mine = self.consumer.partitions()
         if lost := self.positions.keys() - mine:
             folder.forget()
+            self.halts.leave(lost)
             for partition in lost:
                 del self.positions[partition]
         if come := mine - self.positions.keys():

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from services.metrics.dead_letters import DeadLetters, Halted
+from services.metrics.dead_letters import DeadLetters, Halted, Poison
 from services.metrics.definitions import Definitions
-from services.metrics.halts import Halts
+from services.metrics.halts import HALTED, Halts
 from services.metrics.ingest import Ingest
 from services.metrics.readings import Readings
 from services.metrics.store.collections import Store
@@ -210,3 +210,17 @@ def test_a_topic_that_was_lost_and_made_anew_is_read_from_its_first_entry(
     anew.append(REGISTRY, [entry(events.certificate("GR202544000001", FIRM))])
     assert Ingest(store, anew, definitions).drain() == 1
     assert value(store, definitions, "hnte_count", clock) == 1
+
+
+def test_letters_of_a_batch_wait_in_the_order_of_the_log(store: Store, log: EmbeddedLog, ingest: Ingest) -> None:
+    log.append(REGISTRY, [(FIRM, b"%d" % n) for n in range(12)])
+    ingest.drain()
+    assert [letter["offset"] for letter in DeadLetters(store).waiting()] == list(range(12))
+
+
+def test_who_loses_a_partition_that_stands_still_raises_no_alarm_for_it_any_more(store: Store, ingest: Ingest) -> None:
+    stopped = Halted(Poison(Entry(REGISTRY, 3, 7, FIRM, b"{"), "unreadable"), 7, 12)
+    ingest.halts.note(stopped)
+    ingest.halts.leave({3})
+    assert HALTED.labels("3")._value.get() == 0
+    assert len(Halts(store).reasons()) == 1
