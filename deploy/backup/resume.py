@@ -51,7 +51,7 @@ def begin_new_log(client: Client, prefix: str) -> None:
     for service in RECORD_SERVICES:
         # No position: the feed lists a change when it is published, in the order of publishing.
         client[f"{prefix}_{service}"]["changes"].update_many({}, {"$set": {"published": False, "position": None}})
-        client[f"{prefix}_{service}"]["positions"].delete_many({})  # of whatever follows another service's events
+        client[f"{prefix}_{service}"]["followed"].delete_many({"topic": {"$exists": True}})  # places in the old log
     metrics = client[f"{prefix}_metrics"]
     metrics["positions"].delete_many({})
     metrics["dead_letters"].delete_many({})  # named by places in the old log; what is poison becomes a letter again

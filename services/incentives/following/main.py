@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from shared.records.write import Records
 
 TOPICS = (REGISTRY, INCENTIVES)
 BATCH_ENTRIES, BATCH_BYTES = 500, 2 << 20  # of one transaction; past some 20 MB it can fail
+SETTLE_EVERY_S = 30.0  # how soon a topic that was lost and made anew is noticed
 IDLE_S = 1.0  # the safety net beside the log's wake-up, and how late a midnight may be noticed
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.1, 5.0
 logger = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ class Follower:
         self.projection = Projection(records.client, records.database)
         self.offering = Offering(records, self.projection)
         self.seen: dict[Place, int] | None = None
+        self._settled = float("-inf")
 
     def prepare(self) -> None:
         """Make the collections, once the store is there."""
@@ -80,6 +83,10 @@ class Follower:
                 back_off = min(back_off * 2, LAST_BACK_OFF_S)
 
     def _read(self) -> int:
+        if time.monotonic() - self._settled > SETTLE_EVERY_S:
+            if self.projection.settle(self.log, TOPICS):
+                self.seen = None
+            self._settled = time.monotonic()
         if self.seen is None:
             self.seen = self.projection.places()
         entries = list(self._behind(self.seen))

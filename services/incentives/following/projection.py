@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import structlog
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.database import Database
 
 from shared.errors import Conflict, MalformedEvent
-from shared.log.interface import BEFORE_FIRST, Entry
+from shared.log.interface import BEFORE_FIRST, Entry, Log
 from shared.mongo import Client, Document, ensure_collection, transact
 
 KINDS = frozenset({
@@ -25,6 +26,7 @@ KINDS = frozenset({
 })
 EVERYBODY = "all"
 Place = tuple[str, int]  # topic, partition
+logger = structlog.get_logger(__name__)
 
 
 class Overtaken(Conflict):
@@ -107,6 +109,23 @@ class Projection:
         """The last offset that was read, by topic and partition."""
         found = self.positions.find({"topic": {"$exists": True}})
         return {(each["topic"], each["partition"]): each["offset"] for each in found}
+
+    def settle(self, log: Log, topics: Iterable[str]) -> bool:
+        """Hold the places to the topics they were made on; whether one was lost and made anew: it is read from its first entry."""
+        anew = False
+        for topic in topics:
+            identity, pinned = log.identity(topic), {"_id": f"log|{topic}"}
+            self.positions.update_one(pinned, {"$setOnInsert": {"identity": identity}}, upsert=True)
+            if self.positions.count_documents(pinned | {"identity": identity}):
+                continue
+            transact(self.client, lambda _, topic=topic, identity=identity: self._rewind(topic, identity))  # type: ignore[misc]
+            logger.error("a topic was made anew; reading it from its first entry", topic=topic)
+            anew = True
+        return anew
+
+    def _rewind(self, topic: str, identity: str) -> None:
+        self.positions.delete_many({"topic": topic})
+        self.positions.update_one({"_id": f"log|{topic}"}, {"$set": {"identity": identity}})
 
     def commit(self, entries: Sequence[Entry], seen: Mapping[Place, int]) -> dict[Place, int]:
         """Fold entries in and move from the positions `seen`; the new ones. Raises Overtaken."""

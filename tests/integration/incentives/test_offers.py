@@ -13,6 +13,7 @@ from services.incentives.following.main import Follower
 from services.incentives.following.projection import Overtaken
 from shared.clock import SHANGHAI
 from shared.events.topics import REGISTRY
+from shared.log.embedded import EmbeddedLog
 from shared.log.interface import Entry
 from tests.integration.incentives.conftest import District, condition, graduate, make_policy
 from tests.system.made import certificate, citizen_id, enterprise, uscc
@@ -187,6 +188,23 @@ def test_a_batch_that_was_read_changes_nothing_again(district: District) -> None
     with pytest.raises(Overtaken):
         late.projection.commit(entries, {})
     assert before == (district.records.database.registry_facts.count_documents({}), len(district.offers(uscc=code)))
+
+
+def test_a_topic_that_was_lost_and_made_anew_is_read_from_its_first_entry(district: District) -> None:
+    code = firm(district)
+    district.settle()
+    client, name = district.records.client, f"{district.environ['DB_PREFIX']}_log"
+    lost = {p: end for p, end in district.log.end_offsets(REGISTRY).items() if end}
+    client.drop_database(name)
+    district.records.database.registry_facts.delete_many({})
+    client[f"{district.environ['DB_PREFIX']}_registry"]["changes"].update_many({}, {"$set": {"published": False}})
+    district.log = EmbeddedLog(client, name)
+    for relay in district.relays:
+        relay.log = district.log
+    district.follower = Follower(district.records, district.log)
+    district.settle()
+    assert {p: end for p, end in district.log.end_offsets(REGISTRY).items() if end} == lost
+    assert district.records.database.registry_facts.find_one({"_id": f"{code}|enterprises/{code}"}) is not None
 
 
 def test_a_lower_version_that_comes_late_overwrites_nothing(district: District) -> None:
