@@ -215,11 +215,15 @@ class KafkaLog:
         if topic in COMPACTED:
             return
         name = self.config.named(topic)
-        wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
-        told = admin.describe_configs([wanted], config_filter="all")
-        policy = told["topic"][name]["cleanup.policy"]["value"]
+        configured = self.config.topic(topic)["configs"]
+        wanted = ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(configured))
+        told = admin.describe_configs([wanted], config_filter="all")["topic"][name]
+        policy = told["cleanup.policy"]["value"]
         if "compact" in policy:
             raise ConfigError(f"{topic} has cleanup.policy={policy}: a key is a subject, not a record, and must keep all its entries")
+        others = {key: told[key]["value"] for key, value in configured.items() if told[key]["value"] != value}
+        if others:  # made by other hands: with a broker's defaults it forgets after a week and takes no large value
+            logger.warning("a topic has other settings than it would be made with", topic=topic, settings=others)
 
 
 class _Admin:

@@ -10,8 +10,10 @@ import sys
 from collections import deque
 from typing import Any
 
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 
+from shared.events.topics import COMPACTED
 from shared.log.interface import Entry
 
 FULL_ENTRIES, FULL_BYTES = 4_000, 8 << 20  # of one partition; past that it is paused
@@ -19,6 +21,7 @@ FULL_ENTRIES, FULL_BYTES = 4_000, 8 << 20  # of one partition; past that it is p
 # that is then paused, and may never bring it back: it looks at the parked only while it has no partition in hand, and one
 # that it has read to the end stays in its hand. Until then it fetches nothing of the parked one either.
 POLL_RECORDS = sys.maxsize
+logger = structlog.get_logger(__name__)
 
 
 class Buffer:
@@ -65,10 +68,21 @@ class Buffer:
     def _keep(self, place: TopicPartition, records: list[Any]) -> None:
         # After a lost range the client starts at the earliest entry: nothing before what was asked for may pass.
         entries = [entry_of(record, self._prefix) for record in records if record.offset >= self._next[place]]
+        self._tell_of_loss(place, entries)
         self._waiting[place].extend(entries)
         self._bytes[place] += sum(len(entry.value) for entry in entries)
         if self._full(place):
             self.consumer.pause(place)
+
+    def _tell_of_loss(self, place: TopicPartition, entries: list[Entry]) -> None:
+        """Say so when a topic that is never compacted has forgotten what nobody here had read: retention passed a reader."""
+        waiting = self._waiting[place]
+        expected = waiting[-1].offset + 1 if waiting else self._next[place]
+        if entries and expected < entries[0].offset and entries[0].topic not in COMPACTED:
+            logger.error(
+                "entries were gone before they were read", topic=entries[0].topic, partition=place.partition,
+                first=expected, last=entries[0].offset - 1,
+            )
 
     def _seek(self, place: TopicPartition, offset: int) -> None:
         self.consumer.seek(place, offset)

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from structlog.testing import capture_logs
 
 from deploy.local.kafka.broker import Kafka
 from deploy.local.kafka.jars import missing_tools
@@ -108,6 +109,25 @@ class TestKafkaLog(LogContract):
         admin.close()
         with pytest.raises(ConfigError, match="compact"):
             log.append(REGISTRY, [("a", b"1")])
+
+    def test_a_topic_that_was_made_by_others_with_other_settings_is_told_of(self, log: KafkaLog, config: KafkaConfig) -> None:
+        log.partitions(REGISTRY)
+        with closing(KafkaLog(replace(config, kafka_retention_ms=3_600_000))) as other, capture_logs() as told:
+            other.partitions(REGISTRY)
+            log.identity(REGISTRY)
+        assert [(each["topic"], each["settings"]) for each in told if "settings" in each] == [(REGISTRY, {"retention.ms": "-1"})]
+
+    def test_entries_that_retention_took_before_they_were_read_are_told_of(self, log: KafkaLog, kafka: Kafka) -> None:
+        log.append(REGISTRY, [("a", b"%d" % n) for n in range(5)])
+        (partition,) = [p for p, end in log.end_offsets(REGISTRY).items() if end]
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        try:
+            admin.delete_records({TopicPartition(log.config.named(REGISTRY), partition): 3})
+        finally:
+            admin.close()
+        with capture_logs() as told:
+            assert [entry.offset for entry in log.read(REGISTRY, partition, 0, 10)] == [3, 4]
+        assert [(each["first"], each["last"]) for each in told if "first" in each] == [(1, 2)]
 
     def test_entries_of_others_without_key_or_value_are_read_all_the_same(self, log: KafkaLog, kafka: Kafka) -> None:
         log.partitions(REGISTRY)
