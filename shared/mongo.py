@@ -10,7 +10,7 @@ the transaction too, where the server refuses it (the server's default since 5.0
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from shared import process
 from shared.errors import Unavailable
 
 Document = dict[str, Any]
@@ -29,6 +30,7 @@ Client = MongoClient[Document]
 Result = TypeVar("Result")
 
 NAMESPACE_EXISTS = 48
+APP_NAME_LENGTH = 128  # at most, in bytes
 SERVER_SELECTION_MS = 4_000  # a write must answer 503 within 5 s when the database is away
 UNKNOWN = "UnknownTransactionCommitResult"
 
@@ -41,8 +43,24 @@ def connect(uri: str, database: str, alias: str = "default") -> Client:
     client: Client = mongoengine.connect(
         db=database, host=uri, alias=alias, tz_aware=True,
         serverSelectionTimeoutMS=SERVER_SELECTION_MS, uuidRepresentation="standard",
+        appname=process.written(process.this_process())[-APP_NAME_LENGTH:],
     )
     return client
+
+
+def end_what_died(client: Client) -> int:
+    """Roll back the open transactions of processes that are known to be dead; how many there were.
+
+    The server keeps them, and the locks that all others then wait for, until transactionLifetimeLimitSeconds are over.
+    Called by a process that takes a dead one's place. A database that is away is left to whoever needs it next.
+    """
+    with suppress(PyMongoError):
+        idle = client.admin.aggregate([{"$currentOp": {"idleSessions": True}}, {"$match": {"type": "idleSession"}}])
+        dead = [each["lsid"]["id"] for each in idle if process.is_dead(process.read(each.get("appName", "")))]
+        if dead:
+            client.admin.command("killSessions", [{"id": number} for number in dead], codec_options=client.codec_options)
+        return len(dead)
+    return 0
 
 
 class TimeLimit(AbstractContextManager[None]):

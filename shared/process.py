@@ -16,20 +16,41 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 def this_process() -> dict[str, Any]:
     """This process, as a document."""
-    return {"machine": _machine(), "pid": os.getpid()}
+    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
 def is_dead(process: Mapping[str, Any] | None) -> bool:
     """Whether it is known to be: a process of another machine never is."""
     if not process or process["machine"] != _machine():
         return False
+    pid, started = int(process["pid"]), process.get("started", 0)
     try:
-        os.kill(int(process["pid"]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except OSError:
         return False
-    return False
+    return bool(started and started != _started(pid))  # its number was given away: in a container all are number 1
+
+
+def written(process: Mapping[str, Any]) -> str:
+    """In one word, for where there is room for one only."""
+    return f"{process['machine']}/{process['pid']}/{process['started']}"
+
+
+def read(word: str) -> dict[str, Any] | None:
+    """What `written` wrote; None when it is something else."""
+    machine, _, rest = word.rpartition("/")
+    machine, _, pid = machine.rpartition("/")
+    return {"machine": machine, "pid": int(pid), "started": int(rest)} if machine and pid.isdigit() and rest.isdigit() else None
+
+
+def _started(pid: int) -> int:
+    """When, in the kernel's ticks since it started itself; 0 where it does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def stopped_by_signal(*more: int) -> threading.Event:

@@ -35,7 +35,7 @@ from shared.log.consumer import Consumer, WholeLog
 from shared.log.interface import Entry, Log
 from shared.log.open import open_consumer, open_log
 from shared.log.placement import partition_of
-from shared.mongo import connect
+from shared.mongo import connect, end_what_died
 from shared.process import stopped_by_signal
 from shared.telemetry import configure_logging, counter
 
@@ -300,6 +300,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     configure_logging("ingest", config.log_level)
     stop = stopped_by_signal()
     client = connect(config.mongo_uri, config.database)
+    end_what_died(client)
     serve_health(config.telemetry_port, [database_answers(client)])
     store = Store(client, config.database)
     definitions = Definitions.load(config.plan_dir)

@@ -37,7 +37,7 @@ from shared.health import beat, database_answers, serve_health
 from shared.ids import new_id
 from shared.log.interface import Log
 from shared.log.open import open_log
-from shared.mongo import connect, transact
+from shared.mongo import connect, end_what_died, transact
 from shared.process import stopped_by_signal
 from shared.relay.lease import Lease
 from shared.telemetry import configure_logging, counter, gauge
@@ -264,6 +264,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     configure_logging("publish", config.log_level)
     stop = stopped_by_signal()
     client = connect(config.mongo_uri, config.database)
+    end_what_died(client)
     serve_health(config.telemetry_port, [database_answers(client)])
     store = Store(client, config.database)
     patiently(stop, store.ensure)

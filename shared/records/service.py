@@ -13,7 +13,7 @@ from shared.auth.verifier import Claims, TokenVerifier
 from shared.clock import clock_from_environment
 from shared.errors import ConfigError
 from shared.health import database_answers, serve_health
-from shared.mongo import connect
+from shared.mongo import connect, end_what_died
 from shared.records import import_worker
 from shared.records.anchors import Anchors
 from shared.records.attachment_routes import mount_attachments
@@ -80,6 +80,7 @@ def records_of(service: str, kinds: Iterable[Kind], environ: Mapping[str, str]) 
 def create_app(service: str, kinds: Iterable[Kind], environ: Mapping[str, str]) -> Flask:
     """The service's web app."""
     records, settings = records_of(service, kinds, environ)
+    end_what_died(records.client)
     records.ensure_collections()
     imports = Imports(records)
     imports.ensure()
@@ -111,6 +112,7 @@ def run_import_worker(
     """The service's import worker, until it is told to stop; beside it the anchoring of its audit and its own chores."""
     records, settings = records_of(service, kinds, environ)
     configure_logging(f"worker-{service}", environ.get("LOG_LEVEL", "info"))
+    end_what_died(records.client)
     serve_health(settings.telemetry_port, [database_answers(records.client)])
     anchors = Anchors(service, records.database, records.clock)
     import_worker.main(Imports(records), [anchors.run, *chores_of(records)])

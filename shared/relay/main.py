@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shared.config import read
 from shared.health import database_answers, serve_health
 from shared.log.open import open_log
-from shared.mongo import connect
+from shared.mongo import connect, end_what_died
 from shared.process import stopped_by_signal
 from shared.relay.lease import Lease
 from shared.relay.relay import Relay
@@ -35,6 +35,7 @@ def run(service: str, environ: Mapping[str, str] | None = None) -> int:
     stop = stopped_by_signal()
     database = f"{config.db_prefix}_{service}"
     client = connect(config.mongo_uri, database)
+    end_what_died(client)
     serve_health(config.telemetry_port, [database_answers(client)])
     lease = Lease(client[database]["leases"], f"relay-{service}", ttl_s=config.relay_lease_s)
     Relay(service, client, database, open_log(source, client), lease, batch=config.relay_batch).run(stop)

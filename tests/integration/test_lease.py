@@ -142,7 +142,7 @@ def test_the_lease_of_a_process_elsewhere_is_not(leases: Leases, mongo_uri: str)
 
 def test_the_lease_of_a_living_process_is_not(leases: Leases, mongo_uri: str) -> None:
     acquire_elsewhere(mongo_uri, leases.database.name)
-    leases.update_one({}, {"$set": {"process.pid": os.getppid()}})
+    leases.update_one({}, {"$set": {"process.pid": os.getppid()}, "$unset": {"process.started": ""}})
     assert not Lease(leases, "x").acquire()
 
 

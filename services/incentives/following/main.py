@@ -20,6 +20,7 @@ from shared.errors import KechuangError
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.health import beat, database_answers, serve_health
 from shared.log.interface import BEFORE_FIRST, Entry, Log
+from shared.mongo import end_what_died
 from shared.process import stopped_by_signal
 from shared.records.write import Records
 
@@ -137,6 +138,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     configure_logging("follow-incentives", settings.log_level)
     stop = stopped_by_signal()
     records = records_of(source)
+    end_what_died(records.client)
     serve_health(settings.telemetry_port, [database_answers(records.client)])
     follower = Follower(records, open_log(dict(source), records.client))
     follower.run(stop)
