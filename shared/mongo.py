@@ -51,7 +51,7 @@ def connect(uri: str, database: str, alias: str = "default") -> Client:
 def end_what_died(client: Client) -> int:
     """Roll back the open transactions of processes that are known to be dead; how many there were.
 
-    The server keeps them, and the locks that all others then wait for, until transactionLifetimeLimitSeconds are over.
+    The server keeps them until transactionLifetimeLimitSeconds are over, and whoever needs the same documents waits.
     Called by a process that takes a dead one's place. A database that is away is left to whoever needs it next.
     """
     with suppress(PyMongoError):

@@ -21,7 +21,7 @@ from tests.system.stack import wait_until
 
 RELAYS = {"registry": "relay registry", "incentives": "relay incentives"}
 MOST_COPIES = 5
-POISON_SHARE = 100  # one in so many
+WRITES_A_POISON = 10
 LARGE_BYTES = 900_000
 STATE = ("positions", "dossiers", "rows", "steps")
 Values = dict[str, Any]
@@ -83,10 +83,10 @@ def _plain(value: Any) -> Any:
 
 
 def poison(run: Run) -> None:
-    """Row 9: one entry in a hundred cannot be read."""
+    """Row 9: one entry in ten cannot be read."""
     log = run.stand.log()
     while run.going():
-        run.await_writes(POISON_SHARE // 10)
+        run.await_writes(WRITES_A_POISON)
         for key, value in random.sample(poisons(run.injections), 1):
             run.stand.appended.poison.add(value)
             log.append(random.choice((REGISTRY, INCENTIVES)), [(key, value)])

@@ -16,6 +16,7 @@ RELAYS = ("relay registry", "relay incentives")
 FROZEN_LEASES = 1.5  # how long a frozen relay sleeps, in terms of its lease
 LEASE_S = 2.0
 CLIENTS = 200
+WRITES_A_KILL = 50
 WATCHED = "hnte_count"
 
 
@@ -23,7 +24,7 @@ def kill_web(run: Run) -> None:
     """Row 1: `kill -9` of a web worker between a write and its commit: at any moment under load."""
     while run.killing():
         time.sleep(random.uniform(0.2, 1.0))
-        run.await_writes(10)  # else most kills would hit workers that are still starting
+        run.await_writes(WRITES_A_KILL)  # else most kills would hit workers that are still starting
         workers = run.stand.web_workers()
         if workers and send(random.choice(workers), signal.SIGKILL):
             run.injected()
