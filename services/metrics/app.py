@@ -32,7 +32,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     clock = clock_from_environment(source)
     app = create_web_app("metrics", "/metrics", verifier=verifier, clock=clock)
     store = Store(connect(config.mongo_uri, config.database, alias="metrics"), config.database)
-    board = Board(store, Definitions.load(config.plan_dir), clock)
+    board = Board(store, Definitions.load(config.plan_dir), clock, config.stale_after_s)
     mount(app, board, config)
     return app
 
@@ -45,7 +45,7 @@ def mount(app: Flask, board: Board, config: WebConfig) -> Hub:
     streaming.mount(app, board, hub, config.public_board)
     app.extensions["hub"] = hub
     app.extensions["ready_checks"].append(ready(board))
-    app.extensions["alarms"].append(Halts(board.store).reasons)  # the board stays up, and stale
+    app.extensions["alarms"] += [Halts(board.store).reasons, board.publications.alarms]  # the board stays up, and stale
     return hub
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.metrics.store.publications import STALE_AFTER_S
 from shared.errors import ConfigError
 
 PLAN = str(Path(__file__).resolve().parents[2] / "plans" / "chengqu-2026")
@@ -18,7 +19,7 @@ class MetricsConfig:
     db_prefix: str = "kechuang"
     plan_dir: str = PLAN
     public_board: bool = False
-    stale_after_s: float = 60.0  # a reading whose oldest unread event waits longer says "stale"
+    stale_after_s: float = STALE_AFTER_S  # a reading whose oldest unread event waits longer says "stale"
     ingest_batch: int = 500  # events in one transaction
     poison_window: int = 1_000  # entries of a topic's partition; when more than the next of them cannot be applied,
     poison_limit: int = 500  # ingest stops there and raises an alarm, rather than draining the topic into dead letters

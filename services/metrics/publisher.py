@@ -28,7 +28,7 @@ from services.metrics.readings import Item, Readings, dims_of
 from services.metrics.store.collections import Store
 from services.metrics.store.generations import Generation, Generations
 from services.metrics.store.positions import Positions
-from services.metrics.store.publications import Announcement, Publication, Publications
+from services.metrics.store.publications import STALE_AFTER_S, Announcement, Publication, Publications, staled
 from shared.clock import Clock, clock_from_environment, format_instant, today
 from shared.config import read
 from shared.errors import ConfigError, KechuangError, Unavailable
@@ -46,6 +46,7 @@ from shared.wake import Wake
 TICK_S = 0.2  # how late a midnight may be noticed
 LEASE_S = 10.0
 LAG_EVERY_S = 1.0
+NOTE_EVERY_S = 2.0  # that the lag was measured, however little it changed; see MEASURED_WITHIN_S
 TRIM_EVERY = 500  # changes
 APPEND_PAGE = 500
 UNSAID = frozenset({"as_of", "known_at", "sequence", "updated_at", "lag_s"})  # differ without being a change
@@ -73,7 +74,7 @@ class Publisher:
         clock: Clock,
         fence: Fence,
         *,
-        stale_after_s: float = 60.0,
+        stale_after_s: float = STALE_AFTER_S,
         changes_kept: int = 20_000,
     ) -> None:
         self.store = store
@@ -81,12 +82,12 @@ class Publisher:
         self.definitions = definitions
         self.clock = clock
         self.fence = fence
-        self.stale_after_s = stale_after_s
         self.changes_kept = changes_kept
-        self.publications = Publications(store)
+        self.publications = Publications(store, stale_after_s)
         self.lag = LagMeter()
         self._lag_s = 0.0
         self._measured = float("-inf")
+        self._noted = float("-inf")
         self._reachable = True  # whether the log answered when it was last asked
         self._complete = False  # everything was computed since this process started
         self._untrimmed = 0
@@ -94,17 +95,20 @@ class Publisher:
     def step(self) -> int:
         """Announce what changed; how many changes."""
         generation = Generations(self.store).first(self.definitions.digest)
+        state = self.publications.state()
         if generation.digest != self.definitions.digest:
             if self._complete and not generation.condemned:
                 raise ConfigError("the active generation was made by newer definitions: start the publisher anew")
-            return 0  # a rebuild by the present rules is under way; what is published stands until it switches
-        state = self.publications.state()
-        on, stale = today(self.clock), self._measure(generation, state.lag_s)
+            # A rebuild by the present rules is under way. What is published stands until it switches, as old as it is.
+            self._measure(generation, state.waiting_s)
+            self._note_lag(state)
+            return 0
+        on, stale = today(self.clock), self._measure(generation, state.waiting_s)
         marks = list(self.store.dirty.find({"gen": generation.number}).sort("_id", 1))
         everything = (
             not self._complete
             or state.published_as_of != on.isoformat()
-            or stale != state.stale
+            or {stale} != {state.stale, self.publications.is_stale(state)}
             or (state.generation != generation.number)
         )
         if not everything and not marks:
@@ -113,7 +117,8 @@ class Publisher:
         wanted = (
             set(self.definitions.plan.indicators) if everything else {name for mark in marks for name in mark["indicators"]}
         )
-        changes = self._publish(generation, wanted & set(self.definitions.plan.indicators), on, stale, marks)
+        announcements = self._announcements(generation, state, wanted & set(self.definitions.plan.indicators), on, stale)
+        changes = self._publish(generation, announcements, on, stale, marks)
         self._complete = True
         CHANGES.inc(len(changes))
         self._append(self.publications.state())
@@ -121,9 +126,8 @@ class Publisher:
         return len(changes)
 
     def _publish(
-        self, generation: Generation, wanted: set[str], on: date, stale: bool, marks: list[dict[str, Any]]
+        self, generation: Generation, announcements: list[Announcement], on: date, stale: bool, marks: list[dict[str, Any]]
     ) -> list[Item]:
-        announcements = self._announcements(generation, wanted, on, stale)
         at = format_instant(self.clock.now())
 
         def work(session: ClientSession) -> list[Item]:
@@ -145,18 +149,24 @@ class Publisher:
 
         return transact(self.store.client, work)
 
-    def _announcements(self, generation: Generation, wanted: set[str], on: date, stale: bool) -> list[Announcement]:
+    def _announcements(
+        self, generation: Generation, state: Publication, wanted: set[str], on: date, stale: bool
+    ) -> list[Announcement]:
+        """Compared with what readers were told, not with what is stored: after a silence they were told `stale`."""
         readings = Readings(self.store, generation.number, self.definitions)
         before = self.publications.latest(wanted)
         sources = readings.sources(name for name in self.definitions.plan.indicators if name in wanted)
         found = []
         for name, source in sources.items():
             item = readings.item(name, source, on) | {"known_at": None, "lag_s": self._lag_s}
-            if stale and item["state"] in ("ok", "provisional"):
-                item["state"] = "stale"
+            if stale:
+                item = staled(item)
             dims = dims_of(self.definitions.plan.indicators[name])
             breakdowns = {dim: readings.breakdown(name, source, on, dim) for dim in dims}
-            found.append(compared(name, item, breakdowns, before.get(name)))
+            last = before.get(name)
+            if last is not None:
+                last["item"] = self.publications.told(state, last["item"])
+            found.append(compared(name, item, breakdowns, last))
         return found
 
     def _measure(self, generation: Generation, before_s: float) -> bool:
@@ -167,7 +177,7 @@ class Publisher:
             self._lag_s = round(max(lags.values(), default=0.0), 1)
             for partition, lag_s in lags.items():
                 LAG.labels(str(partition)).set(round(lag_s, 1))
-        return self._lag_s > self.stale_after_s
+        return self._lag_s > self.publications.stale_after_s
 
     def _lags(self, now: float, generation: Generation, before_s: float) -> dict[int, float]:
         """Seconds by partition. While the log is away readings are still announced, and turn stale in time.
@@ -186,6 +196,11 @@ class Publisher:
     def _note_lag(self, state: Publication) -> None:
         if abs(self._lag_s - state.lag_s) >= 1.0 or (self._lag_s == 0.0) != (state.lag_s == 0.0):
             self.publications.note_lag(self._lag_s)
+        elif self._measured - self._noted >= NOTE_EVERY_S:
+            self.publications.note_measured()
+        else:
+            return
+        self._noted = self._measured
 
     def _append(self, state: Publication) -> int:
         after = state.appended

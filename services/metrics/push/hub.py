@@ -76,6 +76,7 @@ class Hub:
         self._lock = threading.Lock()
         self._clients: set[Subscription] = set()
         self._last = 0
+        self._silent = False
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -84,7 +85,8 @@ class Hub:
         client = Subscription(self._queue, cut_off)
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
-                self._last = self.publications.state().sequence
+                state = self.publications.state()
+                self._last, self._silent = state.sequence, self.publications.is_silent(state)
                 self._thread = threading.Thread(target=self._tail, name="stream-hub", daemon=True)
                 self._thread.start()
             self._clients.add(client)
@@ -124,10 +126,21 @@ class Hub:
                 self.unsubscribe(client)
         return len(changes)
 
+    def notice_silence(self) -> None:
+        """When publishing falls silent no change will say so: end the streams, they come back to a snapshot that does."""
+        silent = self.publications.is_silent(self.publications.state())
+        if silent and not self._silent:
+            with self._lock:
+                clients = list(self._clients)
+            for client in clients:
+                client.close()
+        self._silent = silent
+
     def _tail(self) -> None:
         while not self._stop.is_set():
             try:
                 if not self.deliver():
+                    self.notice_silence()
                     self._wait(POLL_S)
             except (PyMongoError, Unavailable) as away:
                 logger.warning("the stream waits for the store", reason=str(away))

@@ -63,15 +63,17 @@ def _begin(publications: Publications, wish: Wish, order: tuple[str, ...]) -> Ge
                 yield frame.written(wish.by)
         return last
     state, stored = publications.snapshot()
+    for found in stored.values():
+        found["item"] = publications.told(state, found["item"])
     names = [name for name in order if name in stored and (wish.indicators is None or name in wish.indicators)]
     yield snapshot(state.sequence, [_item(stored[name], wish.by) for name in names])
     return state.sequence
 
 
 def resumable(publications: Publications, last: int) -> bool:
-    """Whether every change after `last` is still kept."""
+    """Whether every change after `last` is still kept, and says all: a silence is not among them."""
     state = publications.state()
-    if last > state.sequence:
+    if last > state.sequence or publications.is_silent(state):
         return False
     oldest = publications.oldest()
     return last == state.sequence or (oldest is not None and oldest <= last + 1)

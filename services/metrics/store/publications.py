@@ -16,11 +16,16 @@ from pymongo.read_concern import ReadConcern
 from services.metrics.store.collections import Store
 
 PUBLICATION = "publication"
+STALE_AFTER_S = 60.0
+MEASURED_WITHIN_S = 5  # a publisher notes that it has measured more often than this; silence counts from here
 
 
 @dataclass(frozen=True)
 class Publication:
-    """Where publishing stands. `version` rises with every change of it, also of the lag."""
+    """Where publishing stands. `version` rises with every change of it, also of the lag.
+
+    `lag_s` is what a publisher measured, `silent_s` for how many whole seconds none has: 0 while one is at work.
+    """
 
     sequence: int = 0
     published_as_of: str | None = None
@@ -29,6 +34,23 @@ class Publication:
     stale: bool = False
     appended: int = 0
     version: int = 0
+    silent_s: int = 0
+
+    @property
+    def waiting_s(self) -> float:
+        """How long the oldest unfolded event may have been waiting: what came since the last look nobody has seen."""
+        return round(self.lag_s + self.silent_s, 1)
+
+
+# By the server's time at both ends: no process's clock, right or wrong, real or a demo's, has a say in it.
+MEASURED_NOW = {"$currentDate": {"measured": True}}
+SILENT_S = {
+    "$subtract": [
+        {"$dateDiff": {"startDate": {"$ifNull": ["$measured", "$$NOW"]}, "endDate": "$$NOW", "unit": "second"}},
+        MEASURED_WITHIN_S,
+    ]
+}
+SHOWN: dict[str, Any] = dict.fromkeys(Publication.__dataclass_fields__, 1) | {"silent_s": {"$toInt": {"$max": [0, SILENT_S]}}}
 
 
 @dataclass
@@ -44,12 +66,30 @@ class Announcement:
 class Publications:
     """The published state of the metrics service."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, stale_after_s: float = STALE_AFTER_S) -> None:
         self.store = store
+        self.stale_after_s = stale_after_s
 
     def state(self, session: ClientSession | None = None) -> Publication:
         """Where publishing stands; all zero before the first."""
-        return _publication(self.store.state.find_one({"_id": PUBLICATION}, session=session))
+        return _publication(self.store.state.find_one({"_id": PUBLICATION}, SHOWN, session=session))
+
+    def is_stale(self, state: Publication) -> bool:
+        """Whether readers are told so: the publisher found it, or has been silent for as long."""
+        return state.stale or state.waiting_s > self.stale_after_s
+
+    def is_silent(self, state: Publication) -> bool:
+        """Whether no publisher has been at work for so long that this alone makes values stale."""
+        return state.silent_s > self.stale_after_s
+
+    def told(self, state: Publication, item: dict[str, Any]) -> dict[str, Any]:
+        """A present reading as readers are told it while publishing stands like this."""
+        return (staled(item) if self.is_stale(state) else item) | {"lag_s": state.waiting_s}
+
+    def alarms(self) -> list[str]:
+        """A sentence while publishing is silent."""
+        state = self.state()
+        return [f"no publisher has been at work for {state.silent_s} s: values are stale"] if self.is_silent(state) else []
 
     def latest(
         self, indicators: Iterable[str] | None = None, session: ClientSession | None = None
@@ -91,6 +131,7 @@ class Publications:
             {
                 "$inc": {"sequence": count, "version": 1},
                 "$set": {"published_as_of": as_of, "generation": generation, "lag_s": lag_s, "stale": stale},
+                **MEASURED_NOW,
             },
             upsert=True,
             return_document=ReturnDocument.AFTER,
@@ -106,7 +147,12 @@ class Publications:
 
     def note_lag(self, lag_s: float) -> None:
         """Store the lag beside what is published."""
-        self.store.state.update_one({"_id": PUBLICATION}, {"$set": {"lag_s": lag_s}, "$inc": {"version": 1}}, upsert=True)
+        change: dict[str, Any] = {"$set": {"lag_s": lag_s}, "$inc": {"version": 1}, **MEASURED_NOW}
+        self.store.state.update_one({"_id": PUBLICATION}, change, upsert=True)
+
+    def note_measured(self) -> None:
+        """The lag was measured, and is about what is stored."""
+        self.store.state.update_one({"_id": PUBLICATION}, MEASURED_NOW, upsert=True)
 
     def note_appended(self, sequence: int) -> None:
         """Every change up to `sequence` is in the log."""
@@ -116,6 +162,11 @@ class Publications:
         """Forget changes older than the last `keep`."""
         state = self.state()
         self.store.changes.delete_many({"_id": {"$lte": min(state.sequence - keep, state.appended)}})
+
+
+def staled(item: dict[str, Any]) -> dict[str, Any]:
+    """A reading that nobody vouches for any more; one that has no value to doubt stays as it is."""
+    return item | {"state": "stale"} if item["state"] in ("ok", "provisional") else item
 
 
 def _numbered(announcements: list[Announcement], first: int, at: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from services.metrics.readings import Item, Readings
 from services.metrics.store.collections import Store
 from services.metrics.store.generations import Generations
 from services.metrics.store.positions import Positions
-from services.metrics.store.publications import Publication, Publications
+from services.metrics.store.publications import STALE_AFTER_S, Publication, Publications
 from services.metrics.web.parameters import Moment
 from shared.clock import Clock, today
 
@@ -49,12 +49,12 @@ class Edition:
 class Board:
     """Answers questions from what is published when that is what was asked for, else from step functions or rows."""
 
-    def __init__(self, store: Store, definitions: Definitions, clock: Clock) -> None:
+    def __init__(self, store: Store, definitions: Definitions, clock: Clock, stale_after_s: float = STALE_AFTER_S) -> None:
         self.store = store
         self.definitions = definitions
         self.plan = definitions.plan
         self.clock = clock
-        self.publications = Publications(store)
+        self.publications = Publications(store, stale_after_s)
         self._cache: OrderedDict[Any, Any] = OrderedDict()
 
     def edition(self) -> Edition:
@@ -108,16 +108,16 @@ class Board:
             "known_at": question.known.text,
             "sequence": said.get("sequence"),
             "updated_at": said.get("updated_at"),
-            "lag_s": edition.publication.lag_s,
+            "lag_s": edition.publication.waiting_s,
         }
-        if said.get("state") == "stale" and item["state"] in ("ok", "provisional"):
-            item["state"] = "stale"
+        if stored is not None:
+            item = self.publications.told(edition.publication, item)
         if question.by:
             item["breakdown"] = readings.breakdown(name, source, question.on, question.by, question.known.at_ms)
         return item
 
     def _published(self, stored: Item, by: str | None, edition: Edition) -> Item:
-        item: Item = stored["item"] | {"lag_s": edition.publication.lag_s}
+        item: Item = self.publications.told(edition.publication, stored["item"])
         return item if by is None else item | {"breakdown": stored["breakdowns"].get(by, [])}
 
     def _dirty(self, edition: Edition) -> bool:

@@ -112,7 +112,7 @@ def test_values_turn_stale_while_the_log_is_away_and_recover_with_it(
     feed: Feed, events: Events, publisher: Publisher, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed(events.enterprise(FIRM))
-    publisher.stale_after_s = 0.0
+    publisher.publications.stale_after_s = 0.0
 
     def states() -> set[str]:
         publisher._measured = float("-inf")
