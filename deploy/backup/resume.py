@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pymongo.client_session import ClientSession
 
-from services.metrics.halts import PREFIX as HALTED
 from services.metrics.store.collections import Store
 from services.metrics.store.publications import PUBLICATION, Announcement, Publications
+from shared.log.halts import PREFIX as HALTED
 from shared.mongo import Client, transact
 
 SEQUENCES_LEFT_OUT = 10**9  # more than the lost stack can have announced since the backup; 2**53 is far away

@@ -15,7 +15,7 @@ from deploy.local.client import mint
 from deploy.local.data_dir import DataDir, UsageError
 
 if TYPE_CHECKING:
-    from services.metrics.dead_letters import DeadLetters
+    from shared.log.dead_letters import DeadLetters
     from shared.log.interface import Log
 
 METRICS_LIFETIME_S = 6 * 3600
@@ -117,10 +117,9 @@ def _each(
 def _letters(data: DataDir) -> Iterator[tuple[DeadLetters, Log]]:
     from pymongo import MongoClient
 
-    from services.metrics.dead_letters import DeadLetters
-    from services.metrics.store.collections import Store
+    from shared.log.dead_letters import DeadLetters
     from shared.log.open import open_log
 
     told = configuration(data)
     with MongoClient[dict[str, Any]](told["MONGO_URI"], tz_aware=True) as client:
-        yield DeadLetters(Store(client, f"{told.get('DB_PREFIX', 'kechuang')}_metrics")), open_log(told, client)
+        yield DeadLetters(client[f"{told.get('DB_PREFIX', 'kechuang')}_metrics"]["dead_letters"]), open_log(told, client)

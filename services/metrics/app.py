@@ -9,7 +9,6 @@ from flask import Flask
 
 from services.metrics.config import WebConfig
 from services.metrics.definitions import Definitions
-from services.metrics.halts import Halts
 from services.metrics.push.hub import Hub
 from services.metrics.store.collections import Store
 from services.metrics.web import routes, streaming
@@ -17,6 +16,7 @@ from services.metrics.web.board import Board
 from shared.auth.verifier import Claims, TokenVerifier
 from shared.clock import clock_from_environment
 from shared.config import read
+from shared.log.halts import Halts
 from shared.mongo import connect
 from shared.wake import Wake
 from shared.web.app import create_app as create_web_app
@@ -45,7 +45,8 @@ def mount(app: Flask, board: Board, config: WebConfig) -> Hub:
     streaming.mount(app, board, hub, config.public_board)
     app.extensions["hub"] = hub
     app.extensions["ready_checks"].append(ready(board))
-    app.extensions["alarms"] += [Halts(board.store).reasons, board.publications.alarms]  # the board stays up, and stale
+    halts = Halts(board.store.state, "ingest")
+    app.extensions["alarms"] += [halts.reasons, board.publications.alarms]  # the board stays up, and stale
     return hub
 
 

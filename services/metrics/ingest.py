@@ -19,10 +19,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DocumentTooLarge, PyMongoError
 
 from services.metrics.config import MetricsConfig
-from services.metrics.dead_letters import DeadLetters, Halted, Poison
 from services.metrics.definitions import Definitions
 from services.metrics.engine.dossier import Event, NoFigure, parse_event
-from services.metrics.halts import Halts
 from services.metrics.store.collections import Store
 from services.metrics.store.folding import Folded, Folder, Placed
 from services.metrics.store.generations import Generations
@@ -32,6 +30,8 @@ from shared.errors import ConfigError, KechuangError, MalformedEvent
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.health import beat, database_answers, serve_health
 from shared.log.consumer import Consumer, WholeLog
+from shared.log.dead_letters import BURIED, DeadLetters, Halted, Poison
+from shared.log.halts import Halts
 from shared.log.interface import Entry, Log
 from shared.log.open import open_consumer, open_log
 from shared.log.placement import partition_of
@@ -48,7 +48,6 @@ SETTLE_EVERY_S = 30.0  # how soon a log that was lost and made anew is noticed
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.1, 5.0
 POISONOUS = (ValueError, TypeError, OverflowError, RecursionError, BSONError, InvalidDocument, DocumentTooLarge, BulkWriteError)
 FOLDED = counter("kechuang_events_folded_total", "Events folded into the active generation")
-BURIED = counter("kechuang_dead_letters_total", "Events that went to the dead letters")
 logger = structlog.get_logger(__name__)
 
 
@@ -92,8 +91,8 @@ class Ingest:
         self.definitions = definitions
         self.batch = batch
         self.fixed = generation
-        self.letters = DeadLetters(store)
-        self.halts = Halts(store)
+        self.letters = DeadLetters(store.dead_letters)
+        self.halts = Halts(store.state, "ingest")
         self.poison_window, self.poison_limit = poison_window, poison_limit
         self.folder: Folder | None = None
         self.positions: dict[int, Position] = {}

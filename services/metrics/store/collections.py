@@ -6,6 +6,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from shared.log.dead_letters import INDEXES as LETTERS
 from shared.mongo import Client, Document, ensure_collection
 
 ROWS = [
@@ -13,7 +14,6 @@ ROWS = [
     IndexModel([("gen", ASCENDING), ("key", ASCENDING)]),
 ]
 DOSSIERS = [IndexModel([("gen", ASCENDING), ("kinds", ASCENDING)])]
-LETTERS = [IndexModel([("topic", ASCENDING), ("partition", ASCENDING), ("offset", ASCENDING)])]
 STEPS = [IndexModel([("gen", ASCENDING), ("indicator", ASCENDING)])]
 
 

@@ -4,9 +4,7 @@ import threading
 
 import pytest
 
-from services.metrics.dead_letters import DeadLetters, Halted, Poison
 from services.metrics.definitions import Definitions
-from services.metrics.halts import HALTED, Halts
 from services.metrics.ingest import Ingest
 from services.metrics.readings import Readings
 from services.metrics.store.collections import Store
@@ -14,10 +12,13 @@ from services.metrics.store.generations import Generations
 from services.metrics.store.positions import Overtaken, Positions
 from shared.clock import FixedClock
 from shared.errors import ConfigError
+from shared.log.dead_letters import DeadLetters, Halted, Poison
 from shared.log.embedded import EmbeddedLog
+from shared.log.halts import Halts
 from shared.log.interface import Entry
 from shared.log.placement import partition_of
 from shared.mongo import Client
+from shared.telemetry import gauge
 from tests.integration.metrics.district import FIRM, INCENTIVES, OTHER, REGISTRY, XIANGZHOU, Events, entry
 from tests.system.stack import wait_until
 
@@ -69,7 +70,7 @@ def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
         ],
     )
     ingest.drain()
-    reasons = {letter["reason"] for letter in DeadLetters(store).waiting()}
+    reasons = {letter["reason"] for letter in DeadLetters(store.dead_letters).waiting()}
     assert len(reasons) == 4
     assert any("not a JSON document" in reason for reason in reasons)
     assert any("unknown record kind spaceships" in reason for reason in reasons)
@@ -86,7 +87,7 @@ def test_an_event_that_cannot_be_stored_is_found_among_five_hundred(
     made.insert(30, entry(events.introduction("i-bad", "p_bad", town="\ud800")))
     log.append(INCENTIVES, made)
     ingest.drain()
-    letters = list(DeadLetters(store).waiting())
+    letters = list(DeadLetters(store.dead_letters).waiting())
     assert len(letters) == 1
     assert store.dossiers.count_documents({}) == 60
 
@@ -138,7 +139,7 @@ def test_a_partition_full_of_poison_stops_before_it_is_drained_and_goes_on_when_
 ) -> None:
     log.append(REGISTRY, [(FIRM, b"%d" % n) for n in range(20)])
     log.append(REGISTRY, [entry(events.enterprise(FIRM)), entry(events.certificate("GR202544000001", FIRM))])
-    letters = DeadLetters(store)
+    letters = DeadLetters(store.dead_letters)
 
     def started() -> Ingest:
         return Ingest(store, log, definitions, batch=3, poison_window=12, poison_limit=6)
@@ -150,7 +151,7 @@ def test_a_partition_full_of_poison_stops_before_it_is_drained_and_goes_on_when_
     stopped = started()
     stopped._halt(halted.value)
     assert stopped.step() == 0
-    assert Halts(store).reasons() == [f"ingest has stopped at partition {halted.value.partition}: too many dead letters"]
+    assert Halts(store.state, "ingest").reasons() == [f"ingest has stopped at partition {halted.value.partition}: too many dead letters"]
     while letters.count():  # an operator decides, again and again
         for letter in list(letters.waiting()):
             letters.drop(letter["_id"])
@@ -158,7 +159,7 @@ def test_a_partition_full_of_poison_stops_before_it_is_drained_and_goes_on_when_
             started().drain()
         except Halted:
             continue
-    assert Halts(store).reasons() == []
+    assert Halts(store.state, "ingest").reasons() == []
     assert value(store, definitions, "hnte_count", clock) == 1
 
 
@@ -171,12 +172,12 @@ def test_a_halted_partition_does_not_stop_the_others(
     stop = threading.Event()
     worker = threading.Thread(target=ingest.run, args=(stop,))
     worker.start()
-    wait_until(lambda: Halts(store).reasons())
+    wait_until(lambda: Halts(store.state, "ingest").reasons())
     log.append(REGISTRY, [entry(events.enterprise(FIRM)), entry(events.certificate("GR202544000001", FIRM))])
     wait_until(lambda: value(store, definitions, "hnte_count", clock) == 1)
     stop.set()
     worker.join()
-    assert DeadLetters(store).count() <= 8
+    assert DeadLetters(store.dead_letters).count() <= 8
 
 
 def test_an_event_in_a_partition_that_is_not_its_keys_is_poison(
@@ -186,7 +187,7 @@ def test_an_event_in_a_partition_that_is_not_its_keys_is_poison(
     away = (partition_of(FIRM, 4) + 1) % 4
     log.partitions(REGISTRY)
     ingest.apply([Entry(REGISTRY, away, 0, key, body)])
-    assert [letter["partition"] for letter in DeadLetters(store).waiting()] == [away]
+    assert [letter["partition"] for letter in DeadLetters(store.dead_letters).waiting()] == [away]
     assert store.dossiers.count_documents({}) == 0
 
 
@@ -215,12 +216,12 @@ def test_a_topic_that_was_lost_and_made_anew_is_read_from_its_first_entry(
 def test_letters_of_a_batch_wait_in_the_order_of_the_log(store: Store, log: EmbeddedLog, ingest: Ingest) -> None:
     log.append(REGISTRY, [(FIRM, b"%d" % n) for n in range(12)])
     ingest.drain()
-    assert [letter["offset"] for letter in DeadLetters(store).waiting()] == list(range(12))
+    assert [letter["offset"] for letter in DeadLetters(store.dead_letters).waiting()] == list(range(12))
 
 
 def test_who_loses_a_partition_that_stands_still_raises_no_alarm_for_it_any_more(store: Store, ingest: Ingest) -> None:
     stopped = Halted(Poison(Entry(REGISTRY, 3, 7, FIRM, b"{"), "unreadable"), 7, 12)
     ingest.halts.note(stopped)
     ingest.halts.leave({3})
-    assert HALTED.labels("3")._value.get() == 0
-    assert len(Halts(store).reasons()) == 1
+    assert gauge("kechuang_ingest_halted", "", ["partition"]).labels("3")._value.get() == 0
+    assert len(Halts(store.state, "ingest").reasons()) == 1

@@ -1,23 +1,25 @@
-"""Partitions whose ingest has stopped because too much of them is poison: for readiness, telemetry and operators."""
+"""Partitions at which a follower of the log has stopped because too much of them is poison: for readiness, telemetry and operators."""
 
 from __future__ import annotations
 
 import time
 
-from services.metrics.dead_letters import Halted
-from services.metrics.store.collections import Store
+from pymongo.collection import Collection
+
+from shared.log.dead_letters import Halted
 from shared.mongo import Document
 from shared.telemetry import gauge
 
 PREFIX = "halted|"
-HALTED = gauge("kechuang_ingest_halted", "1 while ingest has stopped at a partition that is full of poison", ["partition"])
 
 
 class Halts:
-    """Who has stopped where; stored, so that every process can tell."""
+    """Where the process `name` has stopped; stored in its service's database, so that every process can tell."""
 
-    def __init__(self, store: Store) -> None:
-        self._state = store.state
+    def __init__(self, state: Collection[Document], name: str) -> None:
+        self._state, self._name = state, name
+        told = f"1 while {name} has stopped at a partition that is full of poison"
+        self._gauge = gauge(f"kechuang_{name}_halted", told, ["partition"])
         self._standing: set[int] = set()
 
     def look(self) -> None:
@@ -28,7 +30,7 @@ class Halts:
         """Remember it; whether it is news."""
         news = halted.partition not in self._standing
         self._standing.add(halted.partition)
-        HALTED.labels(str(halted.partition)).set(1)
+        self._gauge.labels(str(halted.partition)).set(1)
         body = {"reason": halted.message, "offset": halted.offset, "at_ms": time.time_ns() // 1_000_000}
         self._state.update_one({"_id": f"{PREFIX}{halted.partition}"}, {"$set": body}, upsert=True)
         return news
@@ -37,20 +39,21 @@ class Halts:
         """These are another process's to tell of now."""
         for partition in self._standing & partitions:
             self._standing.discard(partition)
-            HALTED.labels(str(partition)).set(0)
+            self._gauge.labels(str(partition)).set(0)
 
     def clear(self, partitions: set[int]) -> set[int]:
         """These go on; which of them had stopped."""
         again = self._standing & partitions
         for partition in again:
             self._standing.discard(partition)
-            HALTED.labels(str(partition)).set(0)
+            self._gauge.labels(str(partition)).set(0)
             self._state.delete_one({"_id": f"{PREFIX}{partition}"})
         return again
 
     def reasons(self) -> list[str]:
         """One sentence a partition that stands still; without what the poison says of itself, since anyone may ask."""
-        return [f"ingest has stopped at partition {found['_id'].removeprefix(PREFIX)}: too many dead letters" for found in self._all()]
+        stopped = (found["_id"].removeprefix(PREFIX) for found in self._all())
+        return [f"{self._name} has stopped at partition {partition}: too many dead letters" for partition in stopped]
 
     def _all(self) -> list[Document]:
         return list(self._state.find({"_id": {"$gte": PREFIX, "$lt": PREFIX + "~"}}).sort("_id", 1))

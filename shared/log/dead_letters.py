@@ -1,4 +1,4 @@
-"""Events that could not be folded: kept with place, bytes and reason, to be listed, replayed or dropped.
+"""Events of the log that a service could not apply: kept with place, bytes and reason, to be listed, replayed or dropped.
 
 Bounded: past the limit only the place and the reason are kept; the bytes are still in the log at that place.
 """
@@ -7,25 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bson.binary import Binary
-from pymongo import UpdateOne
+from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 
-from services.metrics.store.collections import Store
 from shared.errors import NotFound, Unavailable
 from shared.log.interface import Entry
+from shared.mongo import Document
+from shared.telemetry import counter
 
 WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
 KEPT_BYTES = 1 << 20  # of one event
 KEPT_WITH_BYTES = 10_000  # letters; later ones are read from the log again
 REASON_LENGTH = 500
+INDEXES = [IndexModel([("topic", ASCENDING), ("partition", ASCENDING), ("offset", ASCENDING)])]
+BURIED = counter("kechuang_dead_letters_total", "Events that went to the dead letters")
 
 
 @dataclass(frozen=True)
 class Poison:
-    """An entry of the log and why it could not be folded."""
+    """An entry of the log and why it could not be applied."""
 
     entry: Entry
     reason: str
@@ -46,10 +49,10 @@ class Halted(Unavailable):
 
 
 class DeadLetters:
-    """The letters of the metrics service. A letter's id is its place: "topic|partition|offset"."""
+    """The letters in a service's own collection. A letter's id is its place: "topic|partition|offset"."""
 
-    def __init__(self, store: Store) -> None:
-        self.collection = store.dead_letters
+    def __init__(self, collection: Collection[Document]) -> None:
+        self.collection = collection
 
     def write(self, session: ClientSession, found: Iterable[Poison], at_ms: int) -> None:
         """Store them; one that is known already keeps its state."""
@@ -81,7 +84,7 @@ class DeadLetters:
             if known + len(offsets) > limit:
                 raise Halted(newest, known + len(offsets), window)
 
-    def waiting(self) -> Iterator[dict[str, Any]]:
+    def waiting(self) -> Iterator[Document]:
         """Letters nobody has decided on, oldest first, those of a batch in the log's order."""
         order = [("at_ms", 1), ("topic", 1), ("partition", 1), ("offset", 1)]
         return iter(self.collection.find({"state": WAITING}).sort(order))
@@ -90,7 +93,7 @@ class DeadLetters:
         """How many wait."""
         return self.collection.count_documents({"state": WAITING})
 
-    def get(self, letter_id: str) -> dict[str, Any]:
+    def get(self, letter_id: str) -> Document:
         """One letter. Raises NotFound."""
         found = self.collection.find_one({"_id": letter_id})
         if found is None:
@@ -115,7 +118,7 @@ def place(entry: Entry) -> str:
     return f"{entry.topic}|{entry.partition}|{entry.offset}"
 
 
-def _document(poison: Poison, at_ms: int, keep: bool) -> dict[str, Any]:
+def _document(poison: Poison, at_ms: int, keep: bool) -> Document:
     entry = poison.entry
     kept = keep and len(entry.value) <= KEPT_BYTES
     return {
