@@ -54,7 +54,9 @@ def begin_new_log(client: Client, prefix: str) -> None:
         client[f"{prefix}_{service}"]["followed"].delete_many({"topic": {"$exists": True}})  # places in the old log
     metrics = client[f"{prefix}_metrics"]
     metrics["positions"].delete_many({})
-    metrics["dead_letters"].delete_many({})  # named by places in the old log; what is poison becomes a letter again
-    metrics["state"].delete_many({"_id": {"$gte": HALTED, "$lt": HALTED + "~"}})
+    for service, state in (("metrics", "state"), ("incentives", "followed")):
+        store = client[f"{prefix}_{service}"]
+        store["dead_letters"].delete_many({"topic": {"$exists": True}})  # their places too; poison becomes a letter again
+        store[state].delete_many({"_id": {"$gte": HALTED, "$lt": HALTED + "~"}})
     metrics["state"].update_one({"_id": PUBLICATION}, {"$set": {"appended": 0}})
     client.drop_database(f"{prefix}_log")

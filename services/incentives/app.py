@@ -25,7 +25,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """The web app, configured by the environment."""
     app = service.create_app(NAME, KINDS, os.environ if environ is None else environ)
     records: Records = app.extensions["records"]
-    Projection(records.client, records.database).ensure()
+    projection = Projection(records.client, records.database)
+    projection.ensure()
+    app.extensions["alarms"].append(projection.halts.reasons)  # everything else of the service goes on
     mount_duplicates(app, records)
     mount_eligibility(app, records)
     mount_applications(app, records)

@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 
 from shared.errors import NotFound, Unavailable
 from shared.log.interface import Entry
-from shared.mongo import Document
+from shared.mongo import Document, ensure_collection
 from shared.telemetry import counter
 
 WAITING, REPLAYED, DROPPED = "waiting", "replayed", "dropped"
@@ -53,6 +53,16 @@ class DeadLetters:
 
     def __init__(self, collection: Collection[Document]) -> None:
         self.collection = collection
+
+    def ensure(self) -> None:
+        """Make the collection and its index, and bring letters of an older form, under an id of their own, to the present one."""
+        ensure_collection(self.collection.database, self.collection.name)
+        self.collection.create_indexes(INDEXES)
+        for old in self.collection.find({"topic": {"$exists": True}, "state": {"$exists": False}}):
+            entry = Entry(old["topic"], old["partition"], old["offset"], old["key"], b"")
+            made = _document(Poison(entry, old["reason"]), int(old["_id"].generation_time.timestamp() * 1000), keep=False)
+            self.collection.update_one({"_id": place(entry)}, {"$setOnInsert": made}, upsert=True)
+            self.collection.delete_one({"_id": old["_id"]})
 
     def write(self, session: ClientSession, found: Iterable[Poison], at_ms: int) -> None:
         """Store them; one that is known already keeps its state."""

@@ -24,7 +24,9 @@ class Halts:
 
     def look(self) -> None:
         """Read what others have noted: a partition that comes to this process may have stopped elsewhere."""
-        self._standing = {int(found["_id"].removeprefix(PREFIX)) for found in self._all()}
+        standing = {int(found["_id"].removeprefix(PREFIX)) for found in self._all()}
+        self.leave(self._standing - standing)
+        self._standing = standing
 
     def note(self, halted: Halted) -> bool:
         """Remember it; whether it is news."""

@@ -19,6 +19,7 @@ from shared.clock import today
 from shared.errors import KechuangError
 from shared.events.topics import INCENTIVES, REGISTRY
 from shared.health import beat, database_answers, serve_health
+from shared.log.dead_letters import Halted
 from shared.log.interface import BEFORE_FIRST, Entry, Log
 from shared.mongo import end_what_died
 from shared.process import stopped_by_signal
@@ -26,6 +27,7 @@ from shared.records.write import Records
 
 TOPICS = (REGISTRY, INCENTIVES)
 BATCH_ENTRIES, BATCH_BYTES = 500, 2 << 20  # of one transaction; past some 20 MB it can fail
+HALT_S = 5.0  # until a partition that is full of poison is tried again
 SETTLE_EVERY_S = 30.0  # how soon a topic that was lost and made anew is noticed
 IDLE_S = 1.0  # the safety net beside the log's wake-up, and how late a midnight may be noticed
 FIRST_BACK_OFF_S, LAST_BACK_OFF_S = 0.1, 5.0
@@ -38,17 +40,22 @@ class Settings:
 
     telemetry_port: int = 0  # of `shared.health`; 0 = none
     log_level: str = "info"
+    poison_window: int = 1_000  # entries of a topic's partition; when more than the next of them cannot be read,
+    poison_limit: int = 500  # the partition is left alone and an alarm raised, rather than draining it into dead letters
 
 
 class Follower:
     """Reads, folds, offers."""
 
-    def __init__(self, records: Records, log: Log) -> None:
+    def __init__(self, records: Records, log: Log, *, poison_window: int = 1_000, poison_limit: int = 500) -> None:
         self.records, self.log = records, log
-        self.projection = Projection(records.client, records.database)
+        self.projection = Projection(
+            records.client, records.database, poison_window=poison_window, poison_limit=poison_limit
+        )
         self.offering = Offering(records, self.projection)
         self.seen: dict[Place, int] | None = None
         self._settled = float("-inf")
+        self._halted: dict[int, float] = {}  # partition -> when it is tried again, by the monotonic clock
 
     def prepare(self) -> None:
         """Make the collections, once the store is there."""
@@ -90,22 +97,37 @@ class Follower:
             self._settled = time.monotonic()
         if self.seen is None:
             self.seen = self.projection.places()
+            self.projection.halts.look()
         entries = list(self._behind(self.seen))
         if entries:
             try:
                 self.seen |= self.projection.commit(entries, self.seen)
+                self._go_on({entry.partition for entry in entries})
+            except Halted as halted:
+                self._halt(halted)
             except BaseException:
                 self.seen = None
                 raise
         return len(entries)
 
+    def _halt(self, halted: Halted) -> None:
+        """Leave the partition alone for a while; the others go on, and so do offers and duties."""
+        self._halted[halted.partition] = time.monotonic() + HALT_S
+        if self.projection.halts.note(halted):
+            logger.critical("following has stopped at a partition", partition=halted.partition, reason=halted.message)
+
+    def _go_on(self, partitions: set[int]) -> None:
+        for partition in self.projection.halts.clear(partitions):
+            self._halted.pop(partition, None)
+            logger.info("following goes on at a partition", partition=partition)
+
     def _behind(self, seen: Mapping[Place, int]) -> list[Entry]:
         found: list[Entry] = []
-        room, left = BATCH_ENTRIES, BATCH_BYTES
+        room, left, now = BATCH_ENTRIES, BATCH_BYTES, time.monotonic()
         for topic in TOPICS:
             for partition, end in sorted(self.log.end_offsets(topic).items()):
                 at = seen.get((topic, partition), BEFORE_FIRST)
-                if at + 1 >= end or room <= 0:
+                if at + 1 >= end or room <= 0 or self._halted.get(partition, 0.0) > now:
                     continue
                 for entry in self.log.read(topic, partition, at, room):
                     room, left = room - 1, left - len(entry.value)
@@ -140,6 +162,6 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     records = records_of(source)
     end_what_died(records.client)
     serve_health(settings.telemetry_port, [database_answers(records.client)])
-    follower = Follower(records, open_log(dict(source), records.client))
-    follower.run(stop)
+    log = open_log(dict(source), records.client)
+    Follower(records, log, poison_window=settings.poison_window, poison_limit=settings.poison_limit).run(stop)
     return 0

@@ -90,7 +90,7 @@ class Offering:
                 return
             logger.error("offers could not be settled", subject=marks[0]["_id"], reason=wrong.message)
             FAILED.inc()
-            self.projection.letters.insert_one({"subject": marks[0]["_id"], "reason": wrong.message, "at": self.records.clock.now()})
+            self.projection.letters.collection.insert_one({"subject": marks[0]["_id"], "reason": wrong.message, "at": self.records.clock.now()})
             self.projection.due.delete_one({"_id": marks[0]["_id"], "n": marks[0]["n"]})
 
     def _together(self, marks: Sequence[Mark], policies: list[Image]) -> None:

@@ -1,7 +1,8 @@
 """Registry facts as incentives knows them: the newest version of each record under each enterprise that it names.
 
 A batch's facts, the subjects whose eligibility may have changed and the log positions commit in one transaction with a
-compare-and-set on the position: a replay changes nothing, and a process that was overtaken writes nothing.
+compare-and-set on the position: a replay changes nothing, and a process that was overtaken writes nothing. What cannot be
+read goes to the dead letters; too much of it stops a partition, as it does in metrics.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Any
 import msgspec
 import structlog
 from pymongo import ReplaceOne, UpdateOne
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from shared.errors import Conflict, MalformedEvent
+from shared.log.dead_letters import BURIED, DeadLetters, Poison
+from shared.log.halts import Halts
 from shared.log.interface import BEFORE_FIRST, Entry, Log
 from shared.mongo import Client, Document, ensure_collection, transact
 
@@ -53,14 +57,14 @@ class Batch:
 
     facts: dict[str, Document] = field(default_factory=dict)
     due: set[str] = field(default_factory=set)
-    poison: list[tuple[Entry, str]] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
         """Read one entry; a malformed one is kept aside with its reason."""
         try:
             self._read(entry)
         except MalformedEvent as wrong:
-            self.poison.append((entry, wrong.message))
+            self.poison.append(Poison(entry, wrong.message))
 
     def _read(self, entry: Entry) -> None:
         try:
@@ -91,16 +95,21 @@ class Batch:
 class Projection:
     """The facts, positions and due subjects in incentives' own database."""
 
-    def __init__(self, client: Client, database: Database[Document]) -> None:
+    def __init__(
+        self, client: Client, database: Database[Document], *, poison_window: int = 1_000, poison_limit: int = 500
+    ) -> None:
         self.client = client
         self.facts, self.positions = database["registry_facts"], database["followed"]
-        self.due, self.letters = database["eligibility_due"], database["dead_letters"]
+        self.due, self.letters = database["eligibility_due"], DeadLetters(database["dead_letters"])
+        self.halts = Halts(self.positions, "follow")
+        self.poison_window, self.poison_limit = poison_window, poison_limit
         self.database = database
 
     def ensure(self) -> None:
         """Create the collections; call at start, never inside a transaction."""
-        for collection in (self.facts, self.positions, self.due, self.letters):
+        for collection in (self.facts, self.positions, self.due):
             ensure_collection(self.database, collection.name)
+        self.letters.ensure()
         self.due.create_index([("swept", 1), ("since_ms", 1)])
         self.facts.create_index([("key", 1), ("kind", 1)])
         self.facts.create_index([("kind", 1), ("key", 1)])
@@ -128,21 +137,26 @@ class Projection:
         self.positions.update_one({"_id": f"log|{topic}"}, {"$set": {"identity": identity}})
 
     def commit(self, entries: Sequence[Entry], seen: Mapping[Place, int]) -> dict[Place, int]:
-        """Fold entries in and move from the positions `seen`; the new ones. Raises Overtaken."""
+        """Fold entries in and move from the positions `seen`; the new ones. Raises Overtaken, and Halted at too much poison."""
         batch = Batch()
         moved: dict[Place, int] = {}
         for entry in entries:
             batch.add(entry)
             moved[entry.topic, entry.partition] = entry.offset
 
-        def work(_: Any) -> None:
+        self.letters.demand_room(batch.poison, self.poison_window, self.poison_limit)
+
+        def work(session: ClientSession) -> None:
             for place, offset in moved.items():
                 self._move(place, seen.get(place, BEFORE_FIRST), offset)
             self._write_facts(batch)
             self.mark(batch.due)
-            self._bury(batch)
+            self.letters.write(session, batch.poison, time.time_ns() // 1_000_000)
 
         transact(self.client, work)
+        BURIED.inc(len(batch.poison))
+        for letter in batch.poison:
+            logger.warning("dead letter", topic=letter.entry.topic, offset=letter.entry.offset, reason=letter.reason)
         return moved
 
     def mark(self, subjects: Iterable[str]) -> None:
@@ -169,11 +183,3 @@ class Projection:
         newer = [fact for name, fact in batch.facts.items() if fact["version"] > stored.get(name, 0)]
         if newer:
             self.facts.bulk_write([ReplaceOne({"_id": fact["_id"]}, fact, upsert=True) for fact in newer], ordered=False)
-
-    def _bury(self, batch: Batch) -> None:
-        letters = [
-            {"topic": entry.topic, "partition": entry.partition, "offset": entry.offset, "key": entry.key, "reason": reason}
-            for entry, reason in batch.poison
-        ]
-        if letters:
-            self.letters.insert_many(letters)

@@ -6,7 +6,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from shared.log.dead_letters import INDEXES as LETTERS
+from shared.log.dead_letters import DeadLetters
 from shared.mongo import Client, Document, ensure_collection
 
 ROWS = [
@@ -40,7 +40,6 @@ class Store:
         for collection in (
             self.positions,
             self.dirty,
-            self.dead_letters,
             self.published,
             self.changes,
             self.state,
@@ -51,4 +50,4 @@ class Store:
         self.rows.create_indexes(ROWS)
         self.dossiers.create_indexes(DOSSIERS)
         self.steps.create_indexes(STEPS)
-        self.dead_letters.create_indexes(LETTERS)
+        DeadLetters(self.dead_letters).ensure()
