@@ -395,33 +395,42 @@ def dead_letters() -> None:
     """Events that could not be applied."""
 
 
+def with_service(command: Command) -> Command:
+    """Give the command its `--service NAME`."""
+    choice = click.Choice(["metrics", "incentives"])
+    return click.option("--service", type=choice, help="Only what this one could not apply; default: every service.")(command)
+
+
 @dead_letters.command("list")
+@with_service
 @with_data
-def dead_letters_list(data: DataDir) -> None:
-    """List them with topic, partition, offset and reason."""
+def dead_letters_list(data: DataDir, service: str | None) -> None:
+    """List them with topic, partition, offset, reason and the service that could not apply them."""
     from deploy.local.upkeep import list_dead_letters
 
-    sys.exit(list_dead_letters(data))
+    sys.exit(list_dead_letters(data, service))
 
 
 @dead_letters.command("replay")
 @click.argument("ids", nargs=-1)
+@with_service
 @with_data
-def dead_letters_replay(data: DataDir, ids: tuple[str, ...]) -> None:
-    """Try them again: all, or those named."""
+def dead_letters_replay(data: DataDir, ids: tuple[str, ...], service: str | None) -> None:
+    """Try them again: all, or those named. They come on the log once, and every service reads them."""
     from deploy.local.upkeep import replay_dead_letters
 
-    sys.exit(replay_dead_letters(data, ids))
+    sys.exit(replay_dead_letters(data, ids, service))
 
 
 @dead_letters.command("drop")
 @click.argument("ids", nargs=-1, required=True)
+@with_service
 @with_data
-def dead_letters_drop(data: DataDir, ids: tuple[str, ...]) -> None:
+def dead_letters_drop(data: DataDir, ids: tuple[str, ...], service: str | None) -> None:
     """Drop the named ones for good ("all": every one)."""
     from deploy.local.upkeep import drop_dead_letters
 
-    sys.exit(drop_dead_letters(data, ids))
+    sys.exit(drop_dead_letters(data, ids, service))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ from deploy.local.data_dir import DataDir, UsageError
 if TYPE_CHECKING:
     from shared.log.dead_letters import DeadLetters
     from shared.log.interface import Log
+    from shared.mongo import Document
 
 METRICS_LIFETIME_S = 6 * 3600
 ALL = "all"
+LETTER_SERVICES = ("metrics", "incentives")
 
 
 def check_plan(folder: Path) -> int:
@@ -68,53 +70,104 @@ def _minted(data: DataDir) -> str:
     return mint(data, ["metrics"], "metrics", lifetime_s=METRICS_LIFETIME_S)
 
 
-def list_dead_letters(data: DataDir) -> int:
-    """Print the waiting letters: place, key, reason."""
-    with _letters(data) as (letters, _):
-        count = 0
-        for letter in letters.waiting():
-            count += 1
-            at = datetime.fromtimestamp(letter["at_ms"] / 1000).astimezone().isoformat(timespec="seconds")
-            click.echo(f"{letter['_id']}  {at}  {letter['key'] or '-'}  {letter['size_bytes']} bytes  {letter['reason']}")
-        click.echo(f"{count} dead letters")
+def list_dead_letters(data: DataDir, service: str | None) -> int:
+    """Print the events that wait: place, time, key, size, and each service that could not apply it after its reason."""
+    with _desks(data, service) as (desks, _):
+        waiting = _waiting(desks)
+        for letter_id, letters in waiting.items():
+            first = next(iter(letters.values()))
+            at = datetime.fromtimestamp(first["at_ms"] / 1000).astimezone().isoformat(timespec="seconds")
+            reasons = "  ".join(f"{letter['reason']}  {name}" for name, letter in letters.items())
+            click.echo(f"{letter_id}  {at}  {first['key'] or '-'}  {first['size_bytes']} bytes  {reasons}")
+        click.echo(f"{len(waiting)} dead letters")
     return 0
 
 
-def replay_dead_letters(data: DataDir, ids: tuple[str, ...]) -> int:
-    """Put letters on the log again, under the key they had; what still cannot be applied becomes a letter anew."""
+def replay_dead_letters(data: DataDir, ids: tuple[str, ...], service: str | None) -> int:
+    """Put events on the log again, under the key they had, for every service to read; what still fails is a letter anew."""
 
-    def replay(letters: DeadLetters, log: Log, letter: dict[str, Any]) -> None:
+    def replay(desks: list[DeadLetters], log: Log, letter_id: str) -> None:
+        letter = desks[0].get(letter_id)
         value = letter["bytes"]
         if value is None:  # too many or too large to be kept: the log still has it
             found = log.read(letter["topic"], letter["partition"], letter["offset"] - 1, 1)
             if not found or found[0].offset != letter["offset"]:
-                raise UsageError(f"{letter['_id']} is no longer in the log")
+                raise UsageError(f"{letter_id} is no longer in the log")
             value = found[0].value
-        log.append(letter["topic"], [(letter["key"], bytes(value))])
-        letters.replayed(letter["_id"])
+        with ExitStack() as claims:
+            for desk in desks:
+                claims.enter_context(desk.replaying(letter_id))
+            log.append(letter["topic"], [(letter["key"], bytes(value))])
 
-    return _each(data, ids, replay, "replayed")
+    return _each(data, ids, service, replay, "replayed")
 
 
-def drop_dead_letters(data: DataDir, ids: tuple[str, ...]) -> int:
+def drop_dead_letters(data: DataDir, ids: tuple[str, ...], service: str | None) -> int:
     """Decide that these events are not wanted."""
-    return _each(data, () if ids == (ALL,) else ids, lambda letters, _, letter: letters.drop(letter["_id"]), "dropped")
+
+    def drop(desks: list[DeadLetters], _log: Log, letter_id: str) -> None:
+        for desk in desks:
+            desk.drop(letter_id)
+
+    return _each(data, () if ids == (ALL,) else ids, service, drop, "dropped")
 
 
 def _each(
-    data: DataDir, ids: tuple[str, ...], act: Callable[[DeadLetters, Log, dict[str, Any]], None], done: str
+    data: DataDir, ids: tuple[str, ...], service: str | None, act: Callable[[list[DeadLetters], Log, str], None], done: str
 ) -> int:
-    """Do something to the letters named, or to all that wait."""
-    with _letters(data) as (letters, log):
-        chosen = [letters.get(each) for each in ids] if ids else list(letters.waiting())
-        for letter in chosen:
-            act(letters, log, letter)
-    click.echo(f"{len(chosen)} dead letters {done}")
+    """Do something to the events named, or to all that wait, in every service where they do."""
+    from shared.log.dead_letters import Decided
+
+    count = 0
+    with _desks(data, service) as (desks, log):
+        chosen = {each: _holders(desks, each) for each in ids} if ids else _waiting(desks)
+        for letter_id, holders in chosen.items():
+            try:
+                act([desks[name] for name in holders], log, letter_id)
+            except Decided:  # by another operator, a moment ago
+                if ids:
+                    raise
+                continue
+            count += 1
+    click.echo(f"{count} dead letters {done}")
     return 0
 
 
+def _waiting(desks: dict[str, DeadLetters]) -> dict[str, dict[str, Document]]:
+    """By id, the letters of each service: what two services could not apply is one event at one place of the log."""
+    found: dict[str, dict[str, Document]] = {}
+    for name, desk in desks.items():
+        for letter in desk.waiting():
+            found.setdefault(letter["_id"], {})[name] = letter
+
+    def age(item: tuple[str, dict[str, Document]]) -> tuple[int, str, int, int]:
+        first, *_ = letters = list(item[1].values())
+        return min(each["at_ms"] for each in letters), first["topic"], first["partition"], first["offset"]
+
+    return dict(sorted(found.items(), key=age))
+
+
+def _holders(desks: dict[str, DeadLetters], letter_id: str) -> dict[str, Document]:
+    """The waiting letters of one id by service. Raises NotFound, and Decided when it waits nowhere."""
+    from shared.errors import NotFound
+    from shared.log.dead_letters import WAITING, Decided
+
+    found: dict[str, Document] = {}
+    for name, desk in desks.items():
+        with suppress(NotFound):
+            found[name] = desk.get(letter_id)
+    if not found:
+        raise NotFound(f"no dead letter {letter_id}")
+    waiting = {name: letter for name, letter in found.items() if letter["state"] == WAITING}
+    if not waiting:
+        states = ", ".join(f"{letter['state']} already in {name}" for name, letter in found.items())
+        raise Decided(f"{letter_id} is {states}")
+    return waiting
+
+
 @contextmanager
-def _letters(data: DataDir) -> Iterator[tuple[DeadLetters, Log]]:
+def _desks(data: DataDir, service: str | None) -> Iterator[tuple[dict[str, DeadLetters], Log]]:
+    """The letters of the service, or of every one that keeps some, and the log."""
     from pymongo import MongoClient
 
     from shared.log.dead_letters import DeadLetters
@@ -122,4 +175,6 @@ def _letters(data: DataDir) -> Iterator[tuple[DeadLetters, Log]]:
 
     told = configuration(data)
     with MongoClient[dict[str, Any]](told["MONGO_URI"], tz_aware=True) as client:
-        yield DeadLetters(client[f"{told.get('DB_PREFIX', 'kechuang')}_metrics"]["dead_letters"]), open_log(told, client)
+        prefix = told.get("DB_PREFIX", "kechuang")
+        names = (service,) if service else LETTER_SERVICES
+        yield {name: DeadLetters(client[f"{prefix}_{name}"]["dead_letters"]) for name in names}, open_log(told, client)

@@ -6,6 +6,7 @@ Bounded: past the limit only the place and the reason are kept; the bytes are st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bson.binary import Binary
@@ -13,7 +14,7 @@ from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
-from shared.errors import NotFound, Unavailable
+from shared.errors import Conflict, NotFound, Unavailable
 from shared.log.interface import Entry
 from shared.mongo import Document, ensure_collection
 from shared.telemetry import counter
@@ -46,6 +47,12 @@ class Halted(Unavailable):
         )
         self.partition = found.entry.partition
         self.offset = found.entry.offset
+
+
+class Decided(Conflict):
+    """Somebody has replayed or dropped this letter already."""
+
+    code = "letter_decided"
 
 
 class DeadLetters:
@@ -95,9 +102,9 @@ class DeadLetters:
                 raise Halted(newest, known + len(offsets), window)
 
     def waiting(self) -> Iterator[Document]:
-        """Letters nobody has decided on, oldest first, those of a batch in the log's order."""
+        """Letters nobody has decided on, without their bytes: oldest first, those of a batch in the log's order."""
         order = [("at_ms", 1), ("topic", 1), ("partition", 1), ("offset", 1)]
-        return iter(self.collection.find({"state": WAITING}).sort(order))
+        return iter(self.collection.find({"state": WAITING}, {"bytes": False}).sort(order))
 
     def count(self) -> int:
         """How many wait."""
@@ -111,16 +118,23 @@ class DeadLetters:
         return found
 
     def drop(self, letter_id: str) -> None:
-        """Decide that this event is not wanted. Raises NotFound."""
-        self._set(letter_id, DROPPED)
+        """Decide that this event is not wanted. Raises NotFound, and Decided when it does not wait."""
+        self._claim(letter_id, DROPPED)
 
-    def replayed(self, letter_id: str) -> None:
-        """It was folded after all. Raises NotFound."""
-        self._set(letter_id, REPLAYED)
+    @contextmanager
+    def replaying(self, letter_id: str) -> Iterator[None]:
+        """Nobody else can decide on it while it is put on the log; it waits again if that fails. Raises as `drop` does."""
+        self._claim(letter_id, REPLAYED)
+        try:
+            yield
+        except BaseException:
+            self.collection.update_one({"_id": letter_id, "state": REPLAYED}, {"$set": {"state": WAITING}})
+            raise
 
-    def _set(self, letter_id: str, state: str) -> None:
-        if not self.collection.update_one({"_id": letter_id}, {"$set": {"state": state}}).matched_count:
-            raise NotFound(f"no dead letter {letter_id}")
+    def _claim(self, letter_id: str, state: str) -> None:
+        """One of several who decide at once wins: the state moves only from waiting."""
+        if not self.collection.update_one({"_id": letter_id, "state": WAITING}, {"$set": {"state": state}}).matched_count:
+            raise Decided(f"{letter_id} is {self.get(letter_id)['state']} already")
 
 
 def place(entry: Entry) -> str:
