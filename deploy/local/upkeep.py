@@ -85,6 +85,7 @@ def list_dead_letters(data: DataDir, service: str | None) -> int:
 
 def replay_dead_letters(data: DataDir, ids: tuple[str, ...], service: str | None) -> int:
     """Put events on the log again, under the key they had, for every service to read; what still fails is a letter anew."""
+    from shared.log.dead_letters import REPLAYED
 
     def replay(desks: list[DeadLetters], log: Log, letter_id: str) -> None:
         letter = desks[0].get(letter_id)
@@ -99,23 +100,24 @@ def replay_dead_letters(data: DataDir, ids: tuple[str, ...], service: str | None
                 claims.enter_context(desk.replaying(letter_id))
             log.append(letter["topic"], [(letter["key"], bytes(value))])
 
-    return _each(data, ids, service, replay, "replayed")
+    return _each(data, ids, service, replay, REPLAYED)
 
 
 def drop_dead_letters(data: DataDir, ids: tuple[str, ...], service: str | None) -> int:
     """Decide that these events are not wanted."""
+    from shared.log.dead_letters import DROPPED
 
     def drop(desks: list[DeadLetters], _log: Log, letter_id: str) -> None:
         for desk in desks:
             desk.drop(letter_id)
 
-    return _each(data, () if ids == (ALL,) else ids, service, drop, "dropped")
+    return _each(data, () if ids == (ALL,) else ids, service, drop, DROPPED)
 
 
 def _each(
-    data: DataDir, ids: tuple[str, ...], service: str | None, act: Callable[[list[DeadLetters], Log, str], None], done: str
+    data: DataDir, ids: tuple[str, ...], service: str | None, act: Callable[[list[DeadLetters], Log, str], None], state: str
 ) -> int:
-    """Do something to the events named, or to all that wait, in every service where they do."""
+    """Bring the events named, or all that wait, into a state; a service that is behind and has no letter yet learns of it."""
     from shared.log.dead_letters import Decided
 
     count = 0
@@ -128,8 +130,10 @@ def _each(
                 if ids:
                     raise
                 continue
+            for name in desks.keys() - holders.keys():
+                desks[name].decided(next(iter(holders.values())), state)
             count += 1
-    click.echo(f"{count} dead letters {done}")
+    click.echo(f"{count} dead letters {state}")
     return 0
 
 

@@ -131,6 +131,12 @@ class DeadLetters:
             self.collection.update_one({"_id": letter_id, "state": REPLAYED}, {"$set": {"state": WAITING}})
             raise
 
+    def decided(self, letter: Document, state: str) -> None:
+        """Know what was decided on an event that this service may not have come to yet: it will not wait here any more."""
+        known = letter | {"bytes": None, "state": state}
+        self.collection.update_one({"_id": letter["_id"]}, {"$setOnInsert": known}, upsert=True)
+        self.collection.update_one({"_id": letter["_id"], "state": WAITING}, {"$set": {"state": state}})  # it came just now
+
     def _claim(self, letter_id: str, state: str) -> None:
         """One of several who decide at once wins: the state moves only from waiting."""
         if not self.collection.update_one({"_id": letter_id, "state": WAITING}, {"$set": {"state": state}}).matched_count:

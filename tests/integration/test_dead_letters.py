@@ -77,9 +77,20 @@ def test_a_letter_is_decided_on_once(desks: dict[str, DeadLetters], log: Embedde
         1, f"kechuang: {BOTH} is dropped already in metrics, dropped already in incentives\n",
     )
     assert run("replay", METRICS).exit_code == 0
-    assert run("drop", METRICS).output == f"kechuang: {METRICS} is replayed already in metrics\n"
+    assert run("drop", METRICS).output == f"kechuang: {METRICS} is replayed already in metrics, replayed already in incentives\n"
     assert run("replay", "nowhere").output == "kechuang: no dead letter nowhere\n"
     assert on_the_log(log) == [b"{6"]
+
+
+def test_a_service_that_is_behind_learns_what_was_decided(
+    mongo: Client, desks: dict[str, DeadLetters], log: EmbeddedLog
+) -> None:
+    assert run("replay", METRICS).exit_code == run("drop", INCENTIVES).exit_code == 0
+    behind = {"incentives": 6, "metrics": 7}
+    for name, offset in behind.items():
+        late = [Poison(Entry(REGISTRY, 0, offset, "k", b"{"), "late")]
+        transact(mongo, lambda session, name=name, late=late: desks[name].write(session, late, 1_800_000_000_001))  # type: ignore[misc]
+    assert [letter["_id"] for desk in desks.values() for letter in desk.waiting()] == [BOTH, BOTH]
 
 
 def test_one_of_two_operators_wins(desks: dict[str, DeadLetters]) -> None:
