@@ -18,8 +18,22 @@ MONGO = "KECHUANG_MONGO"  # an address with a password does not belong into a pr
 Command = Callable[..., Any]
 
 
+class Word(click.Command):
+    """A command whose answer alone is on standard output; what is logged on the way is not."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run it. Long-running processes turn their log to standard output themselves."""
+        import structlog
+
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+        return super().invoke(context)
+
+
 class Tool(click.Group):
     """Turns expected errors into one sentence and an exit code."""
+
+    command_class = Word
+    group_class = type
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command: wrong use ends with 2, what failed on the way with 1."""

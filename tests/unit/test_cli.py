@@ -3,10 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from deploy.local.cli import main
@@ -32,6 +34,27 @@ def test_every_command_explains_itself_and_takes_a_folder(words: tuple[str, ...]
     assert answer.exit_code == 0
     assert "--data DIR" in answer.output
     assert len(answer.output.splitlines()[2].strip()) > 20
+
+
+def leaf(words: tuple[str, ...]) -> click.Command:
+    command: click.Command = main
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize("words", list(commands(main)), ids=" ".join)
+def test_what_is_logged_on_the_way_is_no_part_of_the_answer(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    command = copy(leaf(words))
+    command.params, command.callback = [], lambda: structlog.get_logger().warning("a topic has other settings")
+    try:
+        command.main([], standalone_mode=False)
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "a topic has other settings" in said.err
 
 
 def test_help_loads_nothing_heavy() -> None:
