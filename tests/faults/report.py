@@ -11,7 +11,7 @@ from tests.faults.rows import RATE
 
 HEAD = """# Every fault, and what was found afterwards
 
-Written by `make faults` from the results of each row; do not edit. {rate:g} writes a second through HTTP go on during a
+Written by `make faults` from the results of each row; do not edit. {rate:g} writes a second through HTTP are offered during a
 fault. Afterwards the acknowledged answers, the change documents, the log, an independent count, `kechuang reconcile` and an
 open stream client must agree: a difference of any of them is in the column of that name. Each row ran on a stack of its
 own. "Found" is change documents / distinct events on the log (a change has one event for each key it names). What a fault
