@@ -98,7 +98,8 @@ class KafkaLog:
             return {place.partition: end for place, end in self._ends(places).items()}
 
     def identity(self, topic: str) -> str:
-        """See Log."""
+        """See Log. Makes the topic when there is none: whoever settles on it may be the first to come."""
+        self.partitions(topic)
         with translated(), self._admin() as admin:
             found = admin.describe_topics([self.config.named(topic)])[0]
         with self._lock:

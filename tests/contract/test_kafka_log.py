@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
@@ -24,6 +25,7 @@ from shared.log.kafka_group import KafkaGroup
 from tests.contract import secured
 from tests.contract.consumer_contract import TOPICS, ConsumerContract, Join
 from tests.contract.log_contract import LogContract, all_of
+from tests.system.stack import wait_until
 
 IMPATIENT_S = 1.0
 
@@ -152,9 +154,25 @@ class TestKafkaLog(LogContract):
         log.partitions(INDICATORS)
         assert before == log.identity(REGISTRY) != log.identity(INDICATORS)
 
-    def test_a_topic_that_is_gone_has_no_identity(self, log: KafkaLog) -> None:
-        with pytest.raises(Unavailable):
-            log.identity(REGISTRY)
+    def test_who_settles_on_a_topic_may_be_the_first_to_come(self, log: KafkaLog) -> None:
+        assert log.identity(REGISTRY) == log.identity(REGISTRY)
+
+    def test_a_topic_that_is_gone_is_made_anew_and_never_without_identity(self, log: KafkaLog, kafka: Kafka) -> None:
+        known = {log.identity(REGISTRY)}
+        admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        try:
+            admin.delete_topics([log.config.named(REGISTRY)])
+        finally:
+            admin.close()
+
+        def another() -> bool:
+            with suppress(Unavailable):  # while the broker does not know of it
+                known.add(log.identity(REGISTRY))
+            return len(known) == 2
+
+        wait_until(another, 60, "the topic is made anew")
+        assert str(UUID(int=0)) not in known
+        assert {str(UUID(each)) for each in known} == known
 
     def test_partitions_that_were_added_are_noticed_with_the_identity(self, log: KafkaLog, kafka: Kafka) -> None:
         assert log.partitions(REGISTRY) == 4
